@@ -1,0 +1,37 @@
+# `make run` and `make test` set up what they need: a virtual environment with pinned packages.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+BIN := $(VENV)/bin
+STUDY ?= benchmark.yaml
+
+.PHONY: setup run test test-slow check
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 setup"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks venv or ensurepip: install it (Debian: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@if [ -n "$(TORCH_INDEX)" ]; then \
+	  $(BIN)/python -m pip install --quiet --index-url "$(TORCH_INDEX)" \
+	    $$(grep -E '^(torch|torchvision)==' requirements.lock); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+run: setup
+	$(BIN)/python runners/run_grid.py $(STUDY)
+	$(BIN)/python analysis/make_tables.py
+	$(BIN)/python analysis/make_figures.py
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+test: check
+	$(BIN)/python -m pytest -q
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m slow

@@ -1,0 +1,1 @@
+"""From records to tables and figures; reads result folders only and never imports torch."""

@@ -1,0 +1,90 @@
+"""What the commands of this folder share: arguments, finding studies, mistakes as sentences."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis import criteria, records
+from analysis.records import Study, StudyError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class UsageError(Exception):
+    """A mistake in the arguments; the message is one sentence for the user."""
+
+
+def parser(description: str, product: str) -> argparse.ArgumentParser:
+    """Arguments for naming studies and the place of what is made of them.
+
+    Args:
+        description: first line of the help.
+        product: name of a study's subfolder for the output.
+    """
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "studies", nargs="*", type=Path, metavar="STUDY_DIR",
+        help="study folders, as run or packed (default: every study of the results folder)",
+    )  # fmt: skip
+    made.add_argument(
+        "--results", type=Path, default=ROOT / "results", metavar="DIR",
+        help="where studies are looked for if none is named (default: results/ of the checkout)",
+    )  # fmt: skip
+    made.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help=f"write here instead of STUDY_DIR/{product}; several studies get a folder each",
+    )  # fmt: skip
+    return made
+
+
+def chosen(text: str) -> list[str]:
+    """Names of criteria out of the argument `--criterion`.
+
+    Raises:
+        UsageError: one of them is no criterion.
+    """
+    try:
+        return criteria.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Path]]:
+    """The studies that the arguments name, each with its output folder.
+
+    Raises:
+        UsageError: none found, or two of one name would share an output folder.
+        StudyError: a folder is no study.
+    """
+    folders = arguments.studies or records.find(arguments.results)
+    if not folders:
+        raise UsageError(
+            f"no study found under {arguments.results}: run `python runners/run_grid.py "
+            f"benchmark.yaml` first, or name a study folder"
+        )
+    found = [records.load(folder) for folder in folders]
+    names = [study.name for study in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if arguments.out and twice:
+        raise UsageError(f"--out {arguments.out}: two of the studies have the name {twice}")
+    places = []
+    for study in found:
+        if arguments.out is None:
+            places.append((study, study.folder / product))
+        else:
+            places.append((study, arguments.out / study.name if len(found) > 1 else arguments.out))
+    return places
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call a command; a mistake of the user is a sentence on stderr and exit code 2."""
+    try:
+        main()
+    except (UsageError, StudyError, OSError) as error:
+        if isinstance(error, OSError):
+            error = f"cannot use {error.filename}: {error.strerror}"
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,58 @@
+"""Print the table of every study and write it as Markdown, LaTeX and CSV.
+
+python analysis/make_tables.py [STUDY_DIR ...] [--criterion last,noisy_val] [--out DIR]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# in place of this folder, whose `statistics` would shadow the standard library's
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from analysis import command, criteria, formats, frames, tables  # noqa: E402
+from analysis.files import write_text  # noqa: E402
+from analysis.records import Study  # noqa: E402
+
+COMBINED = ["last", "noisy_val"]
+
+
+def main() -> None:
+    """Tables of all studies that the command line names."""
+    parser = command.parser("Make tables out of the records of studies.", "tables")
+    parser.add_argument(
+        "--criterion", default=",".join(criteria.DEFAULT), metavar="NAME,...",
+        help=f"which epochs to report: {', '.join(criteria.CRITERIA)} (default: %(default)s)",
+    )  # fmt: skip
+    arguments = parser.parse_args()
+    chosen = command.chosen(arguments.criterion)
+    for study, folder in command.studies(arguments, "tables"):
+        _tables(study, chosen, folder)
+
+
+def _tables(study: Study, chosen: list[str], folder: Path) -> None:
+    frame = frames.cells(study)
+    written = []
+    for name in chosen:
+        if not tables.has_values(frame, name):
+            print(f"No record of study {study.name} has the criterion {name}; it is left out.\n")
+            continue
+        table = tables.build(study, frame, [name])
+        print(formats.markdown(table))
+        stem = folder / f"accuracy_{name}"
+        written.append(write_text(stem.with_suffix(".md"), formats.markdown(table)))
+        written.append(write_text(stem.with_suffix(".tex"), formats.latex(table)))
+        text = formats.csv(tables.tidy(study, frame, name))
+        written.append(write_text(stem.with_suffix(".csv"), text))
+    combined = [name for name in COMBINED if tables.has_values(frame, name)]
+    if combined:
+        text = formats.markdown(tables.build(study, frame, combined))
+        written.append(write_text(folder / "accuracy.md", text))
+    for sentence in study.sentences():
+        print(sentence)
+    print(f"Tables of study {study.name} are in {folder}: {', '.join(p.name for p in written)}\n")
+
+
+if __name__ == "__main__":
+    command.run(main)

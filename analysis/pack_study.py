@@ -1,0 +1,68 @@
+"""Pack a finished study into the form that is committed: study.json and records.jsonl.
+
+python analysis/pack_study.py results/default [--out results/reference/default]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# in place of this folder, whose `statistics` would shadow the standard library's
+sys.path[0] = str(ROOT)
+
+from analysis import command, records  # noqa: E402
+from analysis.files import replacing, write_text  # noqa: E402
+from analysis.records import Study  # noqa: E402
+
+
+def main() -> None:
+    """Pack the study folder that the command line names."""
+    parser = argparse.ArgumentParser(description="Pack a study for results/reference.")
+    parser.add_argument("study", type=Path, metavar="STUDY_DIR")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: results/reference/<study>"
+    )
+    arguments = parser.parse_args()
+    study = records.load(arguments.study)
+    if study.packed:
+        raise command.UsageError(f"{study.folder} is packed already")
+    if not study.records:
+        raise command.UsageError(f"{study.folder} has no finished cell to pack")
+    folder = arguments.out or ROOT / "results" / "reference" / study.name
+    size = pack(study, folder)
+    for sentence in study.sentences():
+        print(sentence)
+    print(f"Packed {len(study.records)} cells of {study.name} into {folder} ({size / 1e6:.1f} MB)")
+
+
+def pack(study: Study, folder: Path) -> int:
+    """Write a live study in the committed form and return the bytes of its records.
+
+    The planned cells all stay, so tables of the packed study still show what is missing. Each gets
+    the fingerprint of the code at packing, so what is stale now is marked as stale for ever. The
+    part `run` of the config (workers, device, folders of one machine) is left out.
+    """
+    config = {name: value for name, value in study.config.items() if name != "run"}
+    cells = []
+    for cell in study.cells:
+        record = study.records.get(cell["key"])
+        cells.append(
+            cell | {"fingerprint": records.current_fingerprint(record) if record else None}
+        )
+    head = {"schema": records.SCHEMA, "study": study.name, "config": config, "cells": cells}
+    with replacing(folder / "records.jsonl") as file:
+        for cell in study.cells:
+            if cell["key"] in study.records:
+                line = study.records[cell["key"]] | {"epochs": study.epochs(cell)}
+                file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        size = file.tell()
+    write_text(folder / "study.json", json.dumps(head, indent=1) + "\n")
+    return size
+
+
+if __name__ == "__main__":
+    command.run(main)

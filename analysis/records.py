@@ -1,0 +1,231 @@
+"""Read a study folder: the cells its study file names, their records, and what is wrong with them.
+
+A study is live (`study.json` and `cells/<name>/{record.json, epochs.jsonl}`) or packed
+(`study.json` and `records.jsonl`, one cell a line with its epochs inside).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+NOT_STUDIES = frozenset({"reference", "speed", "tuning"})
+NEEDED_OF_A_CELL = ("key", "name", "dataset", "noise", "noise_slug", "noise_display", "method")
+NEEDED_OF_A_CELL += ("label", "display", "seed", "privileges", "track", "hparams", "hparams_source")
+NEEDED_OF_A_CELL += ("protocol",)
+
+Fingerprint = Callable[[Mapping[str, Any]], str | None]
+
+
+class StudyError(Exception):
+    """A folder that cannot be read as a study; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study and the finished cells that belong to it.
+
+    Attributes:
+        name: the study's name.
+        folder: where it lies.
+        packed: whether it is the committed form.
+        config: the resolved study file.
+        cells: the planned cells in the order of the grid, as the study file lists them.
+        records: finished cells by key; damaged ones and those of other cells are not here.
+        stale: keys of finished cells that ran under other code.
+        damaged: names of cells whose record fails its checksum or cannot be read.
+        others: number of cell folders (packed: lines) that the study file does not name.
+        without_curves: names of finished cells whose epochs cannot be read; filled by `epochs`.
+    """
+
+    name: str
+    folder: Path
+    packed: bool
+    config: dict[str, Any]
+    cells: list[dict[str, Any]]
+    records: dict[str, dict[str, Any]]
+    stale: frozenset[str]
+    damaged: list[str]
+    others: int
+    sources: dict[str, Path] = field(repr=False)
+    without_curves: list[str] = field(default_factory=list)
+    _packed_epochs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+
+    def epochs(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The epoch lines of a finished cell; empty (and noted) where they cannot be read."""
+        if self.packed:
+            lines = self._packed_epochs[cell["key"]]
+        else:
+            try:
+                text = (self.sources[cell["key"]] / "epochs.jsonl").read_text(encoding="utf-8")
+                lines = [json.loads(line) for line in text.splitlines()]
+            except (OSError, ValueError):
+                lines = []
+        if not lines and cell["name"] not in self.without_curves:
+            self.without_curves.append(cell["name"])
+        return lines
+
+    def sentences(self) -> list[str]:
+        """What a reader of any table or figure of this study should know, one sentence each."""
+        said = []
+        if not self.records:
+            said.append(f"Study {self.name}: none of its {len(self.cells)} cells is finished yet.")
+        elif len(self.records) < len(self.cells):
+            said.append(
+                f"Study {self.name}: {len(self.records)} of its {len(self.cells)} cells count."
+            )
+        if self.damaged:
+            said.append(
+                f"Not counted because the record is damaged (unreadable or wrong checksum): "
+                f"{_some(self.damaged)}."
+            )
+        if self.without_curves:
+            said.append(
+                f"Without learning curves (epochs unreadable): {_some(self.without_curves)}."
+            )
+        if self.stale:
+            said.append(f"{len(self.stale)} of the counted cells are stale (run under other code).")
+        if self.others:
+            kind = "line" if self.packed else "cell folder"
+            said.append(
+                f"{self.folder} also holds {self.others} other {kind}{'s' * (self.others != 1)} "
+                f"that the study file does not name; left out."
+            )
+        return said
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def checksum(record: Mapping[str, Any]) -> str:
+    """sha256 (hex) of the canonical JSON of a record without its own `record_sha256`."""
+    content = {name: value for name, value in record.items() if name != "record_sha256"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find(results: Path) -> list[Path]:
+    """Study folders directly under a results folder, sorted; never reference, speed or tuning."""
+    return sorted(
+        path.parent for path in results.glob("*/study.json") if path.parent.name not in NOT_STUDIES
+    )
+
+
+def current_fingerprint(record: Mapping[str, Any]) -> str | None:
+    """Fingerprint that the code of a record's cell has now; None where that code is gone."""
+    return _fingerprint(tuple(record["provenance"].get("sources", ())))
+
+
+@functools.cache
+def _fingerprint(sources: tuple[str, ...]) -> str | None:
+    from runners import provenance  # not needed for packed studies, which judge themselves
+
+    try:
+        return provenance.fingerprint(sources)
+    except (OSError, SyntaxError):
+        return None
+
+
+def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
+    """Read a live or packed study folder.
+
+    Args:
+        folder: holds `study.json`.
+        fingerprint: of a record, what the code of its cell is now; in a live study a record that
+            names another is stale. A packed study is judged by its own study file.
+
+    Raises:
+        StudyError: no study file, or one that cannot be read.
+    """
+    head = _study_file(folder)
+    cells = {cell["key"]: cell for cell in head["cells"]}
+    packed = (folder / "records.jsonl").is_file() and not (folder / "cells").is_dir()
+    records, damaged, sources, epochs, others = {}, [], {}, {}, 0
+    for key, source, name, record in (_packed_lines if packed else _cell_folders)(folder, cells):
+        if record is not None and key not in cells:
+            others += 1
+        elif record is None or record.get("key") != key or not _intact(record):
+            damaged.append(name)
+        else:
+            epochs[key] = record.pop("epochs", [])
+            records[key], sources[key] = record, source
+    now = {k: cells[k].get("fingerprint") if packed else fingerprint(r) for k, r in records.items()}
+    stale = frozenset(k for k, r in records.items() if r["provenance"]["fingerprint"] != now[k])
+    return Study(
+        head["study"], folder, packed, head["config"], head["cells"], records,
+        stale, damaged, others, sources, _packed_epochs=epochs,
+    )  # fmt: skip
+
+
+def _intact(record: dict[str, Any]) -> bool:
+    content = {name: value for name, value in record.items() if name != "epochs"}
+    return record.get("schema") == SCHEMA and checksum(content) == record.get("record_sha256")
+
+
+def _study_file(folder: Path) -> dict[str, Any]:
+    path = folder / "study.json"
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise StudyError(f"{folder} is no study folder: it has no readable study.json") from None
+    except ValueError as error:
+        raise StudyError(f"{path} is no valid JSON ({error})") from None
+    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
+        raise StudyError(f"{path} is no study file of schema {SCHEMA}")
+    for name, kind in (("study", str), ("config", dict), ("cells", list)):
+        if not isinstance(head.get(name), kind):
+            raise StudyError(f"{path}: {name} is missing or not a {kind.__name__}")
+    for cell in head["cells"]:
+        missing = [name for name in NEEDED_OF_A_CELL if name not in cell]
+        if missing:
+            raise StudyError(f"{path}: a cell lacks {', '.join(missing)}")
+    return head
+
+
+# key, where it lies, its name for a reader, the record: None if unreadable, empty if unread
+Found = tuple[str | None, Path, str, dict[str, Any] | None]
+
+
+def _packed_lines(folder: Path, cells: Mapping[str, Any]) -> Iterator[Found]:
+    path = folder / "records.jsonl"
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            record = _parse(line)
+            key = record.get("key") if record else None
+            name = cells[key]["name"] if key in cells else f"{path.name} line {number}"
+            yield key, path, name, record
+
+
+def _cell_folders(folder: Path, cells: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
+    """Cell folders with the key they stand for; planned cells without record.json are skipped.
+
+    A label may change in the study file, the key in a folder's last eight digits does not.
+    """
+    names = {cell["name"]: key for key, cell in cells.items()}
+    digits = {key[:8]: key for key in cells}
+    for path in sorted(folder.glob("cells/*/")):
+        key = names.get(path.name)
+        relabelled = digits.get(path.name.rpartition("__")[2])
+        if not key and relabelled and not (path.parent / cells[relabelled]["name"]).is_dir():
+            key = relabelled
+        file = path / "record.json"
+        if not key:
+            yield None, path, path.name, {}
+        elif file.is_file():
+            yield key, path, path.name, _parse(file.read_text(encoding="utf-8", errors="replace"))
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

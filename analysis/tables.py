@@ -1,0 +1,167 @@
+"""A table of a study: rows are methods, columns settings, entries mean and spread over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from analysis import notes
+from analysis.criteria import CRITERIA
+from analysis.records import Study
+from analysis.statistics import Summary, summary
+
+
+@dataclass(frozen=True)
+class Column:
+    """A setting under a criterion; `heading` names it, `realised` is its noise rate in [0, 1]."""
+
+    dataset: str
+    noise_slug: str
+    criterion: str
+    heading: str
+    realised: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands where a method meets a column; `expected` seeds are planned (0: not planned)."""
+
+    accuracy: Summary
+    expected: int
+    stale: bool = False
+    best: bool = False
+    say_n: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return 0 < self.expected == self.accuracy.n
+
+    @property
+    def text(self) -> str:
+        """The entry in percent with one decimal, its count where it needs one, and the dagger."""
+        if self.expected == 0:
+            return ""
+        number = notes.NOTHING if self.accuracy.n == 0 else f"{100 * self.accuracy.mean:.1f}"
+        spread = f" ± {100 * self.accuracy.sd:.1f}" if self.accuracy.n > 1 else ""
+        whole = f" (n = {self.expected})" if self.say_n else ""
+        count = whole if self.complete else f" ({self.accuracy.n}/{self.expected})"
+        return f"{number}{spread}{count}{f' {notes.STALE}' if self.stale else ''}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table, free of any markup.
+
+    Attributes:
+        title: one line.
+        columns: one for every setting and criterion.
+        rows: name of the method with its marks, and its entries in the order of the columns.
+        notes: sentences below the table.
+    """
+
+    title: str
+    columns: list[Column]
+    rows: list[tuple[str, list[Entry]]]
+    notes: list[str]
+
+
+def has_values(frame: pd.DataFrame, criterion: str) -> bool:
+    """Whether a criterion can be shown: some record has it, or nothing is finished yet."""
+    return bool(frame[criterion].notna().any() or not frame["done"].any())
+
+
+def build(study: Study, frame: pd.DataFrame, criteria: list[str]) -> Table:
+    """The table of a study under one criterion or several side by side.
+
+    Args:
+        study: what the frame was made of.
+        frame: `frames.cells(study)`.
+        criteria: names, in the order of the columns of a setting.
+    """
+    columns = _columns(frame, criteria)
+    groups = dict(list(frame.groupby(["label", "dataset", "noise_slug"])))
+    say_n = len({len(rows) for rows in groups.values()}) > 1
+    methods = frame["label"].drop_duplicates()
+    entries = [[_entry(groups, label, column, say_n) for column in columns] for label in methods]
+    best = [_best(row[index] for row in entries) for index in range(len(columns))]
+    wants_tuned = _asked(study, "hparams", "tuned") == "tuned"
+    rows = [
+        (
+            _row_name(frame[frame["label"] == label], wants_tuned),
+            [replace(entry, best=_is(entry, top)) for entry, top in zip(row, best, strict=True)],
+        )
+        for label, row in zip(methods, entries, strict=True)
+    ]
+    words = " and ".join(CRITERIA[name].short for name in criteria)
+    where = f" on {columns[0].dataset}" if frame["dataset"].nunique() == 1 else ""
+    below = notes.below(frame, criteria, wants_tuned, _asked(study, "preset", None))
+    return Table(f"{study.name}: test accuracy{where}, {words}", columns, rows, below)
+
+
+def _asked(study: Study, name: str, default: str | None) -> str | None:
+    return (study.config.get("protocol") or {}).get(name) or default
+
+
+def _columns(frame: pd.DataFrame, criteria: list[str]) -> list[Column]:
+    several = frame["dataset"].nunique() > 1
+    columns = []
+    for (dataset, slug), rows in frame.groupby(["dataset", "noise_slug"], sort=False):
+        setting = rows["noise_display"].iloc[0]
+        setting = f"{dataset}, {setting}" if several else setting
+        realised = summary(rows.groupby("seed")["realised_rate"].mean()).mean
+        for name in criteria:
+            heading = f"{setting}: {CRITERIA[name].short}" if len(criteria) > 1 else setting
+            columns.append(Column(str(dataset), str(slug), name, heading, realised))
+    return columns
+
+
+def _entry(groups: dict, label: str, column: Column, say_n: bool) -> Entry:
+    rows = groups.get((label, column.dataset, column.noise_slug))
+    if rows is None:
+        return Entry(summary([]), 0)
+    stale = bool(rows["stale"].any())
+    return Entry(summary(rows[column.criterion]), len(rows), stale, say_n=say_n)
+
+
+def _row_name(rows: pd.DataFrame, wants_tuned: bool) -> str:
+    first, default = rows.iloc[0], rows["has_hparams"] & (rows["hparams_source"] == "default")
+    mark = notes.UNTUNED if wants_tuned and default.any() else ""
+    return f"{first['display']}{notes.marks(first['privileges'])}{mark}"
+
+
+def _shown(entry: Entry) -> float:
+    return round(100 * entry.accuracy.mean, 1)
+
+
+def _best(entries: Iterable[Entry]) -> float:
+    return max((_shown(entry) for entry in entries if entry.complete), default=math.inf)
+
+
+def _is(entry: Entry, best: float) -> bool:
+    return entry.complete and _shown(entry) == best
+
+
+def tidy(study: Study, frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    """A criterion in long form, one row for every method and setting, in the order of the grid.
+
+    `mean`, `sd`, `realised_rate` and `values` (by seed, `;` between them, empty for a missing seed)
+    are fractions; `privileges` are joined by `;`; `stale` says whether any of the cells is.
+    """
+    rows = []
+    for _, group in frame.groupby(["dataset", "noise_slug", "label"], sort=False):
+        first, accuracy = group.iloc[0], summary(group[criterion])
+        values = ["" if math.isnan(value) else f"{value:.6f}" for value in group[criterion]]
+        rows.append(
+            {"study": study.name, "criterion": criterion}
+            | {name: first[name] for name in ("dataset", "noise", "noise_slug")}
+            | {"realised_rate": summary(group["realised_rate"]).mean}
+            | {name: first[name] for name in ("method", "label", "display")}
+            | {"privileges": ";".join(first["privileges"])}
+            | {"n": accuracy.n, "n_expected": len(group)}
+            | {"mean": accuracy.mean, "sd": accuracy.sd}
+            | {"stale": bool(group["stale"].any()), "values": ";".join(values)}
+        )
+    return pd.DataFrame(rows)

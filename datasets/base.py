@@ -1,0 +1,218 @@
+"""What every data set offers: facts that need no file, and arrays that are read and verified."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REGISTRY: dict[str, Dataset] = {}
+_Kind = TypeVar("_Kind", bound="type[Dataset]")
+
+
+class DataError(Exception):
+    """Data are missing or corrupt; the message is one sentence that says what to do."""
+
+
+def register(kind: _Kind) -> _Kind:
+    """Class decorator: makes a data set known under its `name`.
+
+    Raises:
+        ValueError: the name is taken by another class.
+    """
+    if kind.name in REGISTRY:
+        raise ValueError(f"there are two data sets called {kind.name}")
+    REGISTRY[kind.name] = kind()
+    return kind
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set in memory, official order, clean labels."""
+
+    train_images: np.ndarray
+    """uint8 (n_train, C, H, W)."""
+    train_labels: np.ndarray
+    """int64 (n_train,), values 0..classes-1."""
+    test_images: np.ndarray
+    """uint8 (n_test, C, H, W)."""
+    test_labels: np.ndarray
+    """int64 (n_test,)."""
+    sha256: str
+    """Over the four arrays in this order, see `sha256_of_arrays`."""
+
+    @classmethod
+    def of(
+        cls,
+        train_images: np.ndarray,
+        train_labels: np.ndarray,
+        test_images: np.ndarray,
+        test_labels: np.ndarray,
+    ) -> Arrays:
+        """Brings the four arrays to their dtypes, contiguous and writable, and hashes them."""
+        arrays = [
+            np.require(array, dtype, ["C", "W"])
+            for array, dtype in (
+                (train_images, np.uint8),
+                (train_labels, np.int64),
+                (test_images, np.uint8),
+                (test_labels, np.int64),
+            )
+        ]
+        return cls(*arrays, sha256=sha256_of_arrays(*arrays))
+
+
+class Dataset(ABC):
+    """Facts of one data set, and how to load it. Subclasses set the attributes."""
+
+    name: str
+    display: str
+    class_names: tuple[str, ...]
+    channels: int
+    size: int
+    """Height and width of the square images in pixels."""
+    n_train: int
+    n_test: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """Per channel, of pixel values scaled to [0, 1]."""
+    clean_subset: int
+    """Default number of clean images that are given to methods with that privilege."""
+    asymmetric_map: Mapping[int, int] = MappingProxyType({})
+    """True class -> the class it is mistaken for; empty where the literature names none."""
+    class_counts: tuple[int, ...] | None = None
+    """Training images per class; None where that is not known without loading."""
+    how_to_get: str
+    """What a person types or does to get the data; ends sentences."""
+    torchvision_class: str | None = None
+    """Name in `torchvision.datasets` through which `datasets/download.py` fetches it."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def default_network(self) -> str:
+        """Network of the fair protocol for this image size."""
+        return "small_cnn" if self.size < 32 else "cnn8"
+
+    @property
+    def augment(self) -> bool:
+        """Whether pad 4, crop and horizontal flip are the default."""
+        return self.size >= 32
+
+    @abstractmethod
+    def check(self, root: Path | None) -> None:
+        """Verifies that the data are there and intact.
+
+        Args:
+            root: data root to look in before the usual places.
+
+        Raises:
+            DataError: a file is missing, unreadable or corrupt (then with its checksums).
+        """
+
+    @abstractmethod
+    def load(self, root: Path | None) -> Arrays:
+        """Reads, verifies and decodes the data; arguments and errors as in `check`."""
+
+
+class FileDataset(Dataset):
+    """A data set in files with known checksums, in one folder below a data root."""
+
+    folder: str
+    """Relative to the data root."""
+    files: Mapping[str, str]
+    """File name -> checksum of its content."""
+    algorithm: str = "md5"
+
+    def places(self, root: Path | None) -> list[Path]:
+        """Folders that may hold the files, in order of preference."""
+        return [place / self.folder for place in usual_roots(root)]
+
+    def holds(self, folder: Path) -> bool:
+        """Whether all files are in `folder`."""
+        return all((folder / name).is_file() for name in self.files)
+
+    def find(self, root: Path | None) -> Path:
+        """The first of `places` that holds all files.
+
+        Raises:
+            DataError: none does.
+        """
+        places = self.places(root)
+        for place in places:
+            if self.holds(place):
+                return place
+        looked = ", ".join(map(str, places))
+        raise DataError(f"{self.name} is not there: looked in {looked}; {self.how_to_get}")
+
+    def content(self, folder: Path, name: str) -> bytes:
+        """Verified content of one file.
+
+        Raises:
+            DataError: it cannot be read or its checksum is wrong.
+        """
+        path = folder / name
+        content = read_bytes(path)
+        self.verify(path, name, content)
+        return content
+
+    def verify(self, path: Path, name: str, content: bytes) -> None:
+        """Raises a DataError if `content`, read from `path`, is not that of file `name`."""
+        found = hashlib.new(self.algorithm, content, usedforsecurity=False).hexdigest()
+        if found != self.files[name]:
+            raise corrupt(path, self.algorithm, self.files[name], found)
+
+    def check(self, root: Path | None) -> None:
+        folder = self.find(root)
+        for name in self.files:
+            self.content(folder, name)
+
+
+def usual_roots(root: Path | None) -> list[Path]:
+    """`root` if given, then `data` in the repository, then `data` in the home folder."""
+    roots = [] if root is None else [Path(root).expanduser()]
+    roots.append(REPOSITORY / "data")
+    with contextlib.suppress(RuntimeError):  # some batch nodes have no home folder
+        roots.append(Path.home() / "data")
+    return list(dict.fromkeys(roots))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def corrupt(path: Path, algorithm: str, expected: str, found: str) -> DataError:
+    """The error for a file (or its decoded content) with a wrong checksum."""
+    return DataError(
+        f"{path} is corrupt: its {algorithm} is {found}, expected {expected}; "
+        "put an intact copy in its place"
+    )
+
+
+def sha256_of_arrays(*arrays: np.ndarray) -> str:
+    """Hex SHA-256 over dtype, shape and little-endian C-order bytes of the arrays in turn."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{little.dtype.str}{little.shape}".encode())
+        digest.update(little.data)
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""What a noise model is: parameters, a transition matrix, and labels drawn from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+
+from datasets.base import Dataset
+
+REGISTRY: dict[str, type[NoiseModel]] = {}
+_Kind = TypeVar("_Kind", bound="type[NoiseModel]")
+
+
+def register(kind: _Kind) -> _Kind:
+    """Class decorator: makes a noise model known under the default of its field `name`.
+
+    Raises:
+        ValueError: the name is taken by another class.
+    """
+    name = kind.model_fields["name"].default
+    if name in REGISTRY:
+        raise ValueError(f"there are two noise models called {name}")
+    REGISTRY[name] = kind
+    return kind
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Rate = Annotated[
+    float,
+    BeforeValidator(_no_boolean),
+    Field(ge=0, lt=1, allow_inf_nan=False),
+    AfterValidator(abs),  # -0.0 is 0.0, and would have another slug
+]
+"""A finite number in [0, 1); text that reads as one (YAML's `1e-4`) is taken as the number."""
+
+
+class NoiseModel(BaseModel, ABC):
+    """Parameters of one way to corrupt labels. Subclasses add `name: Literal[...]` and fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+
+    @property
+    @abstractmethod
+    def nominal_rate(self) -> float:
+        """The rate that the study asks for, as written; what it means, the model's text says."""
+
+    @abstractmethod
+    def transition_matrix(self, dataset: Dataset) -> np.ndarray:
+        """Probability of each noisy label given the true one: float64 (C, C), rows sum to 1.
+
+        Raises:
+            ValueError: this noise is not defined for the data set.
+        """
+
+    @abstractmethod
+    def corrupt(self, labels: np.ndarray, dataset: Dataset, rng: np.random.Generator) -> np.ndarray:
+        """Draws noisy labels.
+
+        Args:
+            labels: true labels, integers (N,), values 0..C-1.
+            dataset: the data set that they belong to.
+            rng: source of all randomness.
+
+        Returns:
+            int64 (N,), a new array.
+
+        Raises:
+            ValueError: this noise is not defined for the data set, or a label is out of range.
+        """
+
+    @property
+    def slug(self) -> str:
+        """Name for folders, different for different parameters, e.g. `symmetric-0.4-exact`."""
+        return "-".join([self.name, *(text.replace(" ", "-") for text in self._parameters())])
+
+    @property
+    def display(self) -> str:
+        """Name in tables, e.g. "Symmetric 0.4 exact"."""
+        return " ".join([self.name.replace("_", " ").capitalize(), *self._parameters()])
+
+    def _parameters(self) -> list[str]:
+        """Parameters that differ from their defaults, in the order of the fields."""
+        texts = []
+        for field, info in type(self).model_fields.items():
+            value = getattr(self, field)
+            if field == "name" or value == info.default:
+                continue
+            words = field.replace("_", " ")
+            if value is True:
+                texts.append(words)
+            else:
+                texts.append(str(value) if field == "rate" else f"{words} {value}")
+        return texts
+
+
+class ClassNoise(NoiseModel):
+    """Noise that depends on the true class alone: T = (1 - rate) I + rate * targets."""
+
+    rate: Rate
+    """Probability that a label of an affected class is touched."""
+    exact: StrictBool = False
+    """Touch exactly round(rate * n_c) labels of every class instead of each with `rate`."""
+
+    @property
+    def nominal_rate(self) -> float:
+        return self.rate
+
+    @abstractmethod
+    def targets(self, dataset: Dataset) -> np.ndarray:
+        """Where touched labels go: float64 (C, C), rows sum to 1; identity = not affected."""
+
+    def transition_matrix(self, dataset: Dataset) -> np.ndarray:
+        return (1 - self.rate) * np.eye(dataset.classes) + self.rate * self.targets(dataset)
+
+    def corrupt(self, labels: np.ndarray, dataset: Dataset, rng: np.random.Generator) -> np.ndarray:
+        labels = checked_labels(labels, dataset)
+        if not self.exact:
+            return draw(labels, self.transition_matrix(dataset), rng)
+        # A uniformly random order of all samples; the first ones of each class are touched.
+        order = rng.permutation(len(labels))
+        chosen = [_first(order[labels[order] == c], self.rate) for c in range(dataset.classes)]
+        touched = np.sort(np.concatenate(chosen))
+        noisy = labels.copy()
+        noisy[touched] = draw(labels[touched], self.targets(dataset), rng)
+        return noisy
+
+
+def _first(members: np.ndarray, rate: float) -> np.ndarray:
+    return members[: round(rate * len(members))]
+
+
+def checked_labels(labels: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """The labels as int64 (N,).
+
+    Raises:
+        ValueError: they are not a vector of integers 0..C-1.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be a vector of integers, not {labels.dtype} {labels.shape}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < dataset.classes:
+        raise ValueError(
+            f"labels from {labels.min()} to {labels.max()} do not fit {dataset.name}, "
+            f"which has classes 0 to {dataset.classes - 1}"
+        )
+    return labels.astype(np.int64)
+
+
+def draw(labels: np.ndarray, matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws one new label a sample from the row of its label, by the inverse of the row's cdf.
+
+    Args:
+        labels: int64 (N,).
+        matrix: float64 (C, C), rows sum to 1.
+        rng: gives one uniform number a sample, in the order of the samples.
+
+    Returns:
+        int64 (N,); a class of probability 0 is never drawn.
+    """
+    cdf = np.cumsum(matrix, axis=1)
+    cdf /= cdf[:, -1:]  # rounding must not leave a gap below 1
+    uniform = rng.random(len(labels))
+    drawn = np.empty(len(labels), dtype=np.int64)
+    for true_class, row in enumerate(cdf):
+        mine = labels == true_class
+        drawn[mine] = np.searchsorted(row, uniform[mine], side="right")
+    return drawn

@@ -1,0 +1,48 @@
+"""Control: warm-up on the noisy labels, then fine-tuning on the clean subset.
+
+The simplest use of the data that MetaLabelNet is given: the same warm-up (the same weights bit for
+bit), then cross-entropy on clean batches, all layers, at a small rate of its own with cosine decay.
+Without it a gain of MetaLabelNet cannot be told from the value of the clean images.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.base import Batch, Method, epochs_of_share, register, set_learning_rate
+from methods.declaration import Declaration, LogUniform, Privileges, hparam
+
+
+@dataclass(frozen=True)
+class Hparams:
+    warmup: float = hparam(44 / 120, above=0, high=1)  # MetaLabelNet's share of the epochs
+    lr: float = hparam(0.005, above=0, high=10, search=LogUniform(5e-4, 0.05))  # of fine-tuning
+
+
+DECLARATION = Declaration("fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SUBSET)
+
+
+@register(DECLARATION)
+class FineTune(Method):
+    """Cross-entropy on noisy labels, then on clean ones."""
+
+    def __init__(self, task, hparams, rng, new_network) -> None:
+        super().__init__(task, hparams, rng, new_network)
+        self.warmup_epochs = epochs_of_share(hparams.warmup, task.epochs)
+        self.in_warmup = True
+
+    def begin_epoch(self, epoch: int) -> None:
+        super().begin_epoch(epoch)
+        self.in_warmup = epoch < self.warmup_epochs
+        if not self.in_warmup:
+            progress = (epoch - self.warmup_epochs) / (self.task.epochs - self.warmup_epochs)
+            decay = 0.5 * (1 + math.cos(math.pi * progress))
+            set_learning_rate(self.optimizer, self.hparams.lr * decay)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        chosen = batch if self.in_warmup else self.task.clean_batch(augment=True)
+        loss = F.cross_entropy(self.network(chosen.images), chosen.labels)
+        self.update(loss)
+        return {"loss": loss.detach()}

@@ -1,0 +1,157 @@
+"""MetaLabelNet (Algan & Ulusoy, arXiv 2103.10869): soft labels that a meta-learner writes.
+
+After a warm-up on the noisy labels, a single softmax layer on frozen features gives every image a
+soft label. Each step first moves that layer so that one look-ahead SGD step of the classifier on
+its labels lowers the loss on clean data, then trains the classifier on the new labels. Stage 2
+never reads the noisy labels. Official code: gorkemalgan/MetaLabelNet (no licence, consulted only).
+
+Losses as in the official code, means over samples and classes: L_c = KL(p || y), and the entropy
+L_e of p with weight 1. Their sum is -mean(p log y): linear in p, no entropy term is left.
+
+Differences from the official code: clean images come from the training part (there: half of the
+test set), in reshuffled batches (there: a fixed order); the meta-gradient is exact without double
+backward, and the look-ahead leaves BatchNorm's running statistics alone (`official_batchnorm: true`
+lets the clean pass at theta' write into them as there). Fair track: stage 2 runs at its own
+constant rate, a tenth of the protocol's, where the paper's first decay stands; the paper track
+follows the harness's step schedule (`stage2_schedule: protocol`).
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from methods.base import Batch, Method, epochs_of_share, register, set_learning_rate
+from methods.declaration import Declaration, LogUniform, Privileges, hparam
+from methods.lookahead import LookAhead
+
+
+@dataclass(frozen=True)
+class Hparams:
+    warmup: float = hparam(44 / 120, above=0, high=1)  # stage 1 as a share of the epochs
+    alpha: float = hparam(1.0, above=0, high=1000, search=LogUniform(0.3, 10))  # look-ahead rate
+    beta: float = hparam(0.01, above=0, high=10, search=LogUniform(3e-3, 0.1))  # Adam on phi
+    weight_decay: float = hparam(1e-4, low=0, high=1)  # of phi, coupled
+    stage2_lr: float = hparam(0.005, above=0, high=10, search=LogUniform(1e-3, 0.1))  # lambda
+    stage2_schedule: str = hparam("constant", choices=("constant", "protocol"))
+    official_batchnorm: bool = hparam(False)  # move BatchNorm buffers in the look-ahead
+
+
+DECLARATION = Declaration(
+    "metalabelnet",
+    "MetaLabelNet",
+    Hparams,
+    Privileges.CLEAN_SUBSET,
+    paper={"stage2_schedule": "protocol", "official_batchnorm": True},
+    cost=2.7,
+)
+
+EPSILON = 1e-10  # of the official code, inside log y
+
+
+def classification_loss(logits: Tensor, soft_labels: Tensor) -> Tensor:
+    """L_c = KL(p || y): scalar mean over samples and classes, p = softmax(logits), both (B, C)."""
+    log_p = logits.log_softmax(1)
+    return (log_p.exp() * (log_p - torch.log(soft_labels + EPSILON))).mean()
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """L_e: scalar entropy of softmax(logits) (B, C), mean over samples and classes."""
+    log_p = logits.log_softmax(1)
+    return -(log_p.exp() * log_p).mean()
+
+
+def stage2_loss(logits: Tensor, soft_labels: Tensor) -> Tensor:
+    """L_c + L_e, in which p log p cancels: -mean(p log y), a reverse cross-entropy."""
+    return -(logits.softmax(1) * torch.log(soft_labels + EPSILON)).mean()
+
+
+@register(DECLARATION)
+class MetaLabelNet(Method):
+    """Warm-up, then one step of the label layer and one of the classifier per batch."""
+
+    def __init__(self, task, hparams, rng, new_network) -> None:
+        super().__init__(task, hparams, rng, new_network)
+        self.warmup_epochs = epochs_of_share(hparams.warmup, task.epochs)
+        self.in_stage2 = False
+        self.encoder = copy.deepcopy(self.network).requires_grad_(False)
+        width = self.network.feature_width
+        self.label_layer = nn.Linear(width, task.classes).to(task.noisy_labels.device)
+        self.label_optimizer = torch.optim.Adam(
+            self.label_layer.parameters(), hparams.beta, weight_decay=hparams.weight_decay
+        )
+        self.cached_features: Tensor | None = None
+
+    def train(self, mode: bool = True) -> "MetaLabelNet":
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def begin_epoch(self, epoch: int) -> None:
+        super().begin_epoch(epoch)
+        if epoch == self.warmup_epochs:
+            self.encoder.load_state_dict(self.network.state_dict())
+        self.in_stage2 = epoch >= self.warmup_epochs
+        if self.in_stage2 and self.hparams.stage2_schedule == "constant":
+            set_learning_rate(self.optimizer, self.hparams.stage2_lr)
+        if self.in_stage2 and self.cached_features is None and not self.task.augmented:
+            self.cached_features = self.features_in_order()
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        return self.stage2_step(batch) if self.in_stage2 else self.warmup_step(batch)
+
+    def warmup_step(self, batch: Batch) -> dict[str, Tensor]:
+        loss = F.cross_entropy(self.network(batch.images), batch.labels)
+        self.update(loss)
+        return {"loss": loss.detach()}
+
+    def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
+        features = self.features(batch)  # v = h(x)
+        look = LookAhead(self.network, batch.images, self.hparams.official_batchnorm)
+        clean = self.task.clean_batch(augment=False)
+        self.move_labels(look, features, clean)
+
+        with torch.no_grad():
+            soft_labels = self.soft_labels(features)  # from the new phi
+        loss = stage2_loss(look.logits, soft_labels)
+        self.update(loss)
+        return {"loss": loss.detach(), "clean_loss": look.clean_loss}
+
+    def move_labels(self, look: LookAhead, features: Tensor, clean: Batch) -> None:
+        """One Adam step of phi down the meta-gradient of the labels of `features` (B, d)."""
+        soft_labels = self.soft_labels(features)
+        inner_loss = classification_loss(look.logits, soft_labels.detach())
+        tangent = look.tangent(inner_loss, self.hparams.alpha, clean.images, clean.labels)
+        p = look.logits.detach().softmax(1)
+        p_tangent = p * (tangent - (p * tangent).sum(1, keepdim=True))
+        # Of the tangent of L_c only the cross term -mean(dp log y) holds phi.
+        surrogate = self.hparams.alpha * (p_tangent * torch.log(soft_labels + EPSILON)).mean()
+        self.label_optimizer.zero_grad(set_to_none=True)
+        surrogate.backward()  # reaches phi only
+        self.label_optimizer.step()
+
+    def soft_labels(self, features: Tensor) -> Tensor:
+        """y (B, C) of features (B, d): one linear layer and a softmax."""
+        return self.label_layer(features).softmax(1)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Frozen features (B, d) of the same view that the classifier sees."""
+        if self.cached_features is not None:
+            return self.cached_features[batch.index]
+        with torch.no_grad():
+            return self.encoder.features(batch.images)
+
+    def features_in_order(self) -> Tensor:
+        with torch.no_grad():
+            batches = self.task.train_in_order()
+            return torch.cat([self.encoder.features(batch.images) for batch in batches])
+
+    def corrected_labels(self) -> Tensor | None:
+        """Soft labels of the final phi; None if training ended inside the warm-up."""
+        if not self.in_stage2:
+            return None
+        cached = self.cached_features
+        with torch.no_grad():
+            return self.soft_labels(self.features_in_order() if cached is None else cached)

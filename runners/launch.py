@@ -1,0 +1,126 @@
+"""The local pool: N worker processes that are started once and take one cell at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from runners import worker
+from runners.grid import Cell
+from runners.store import StudyFolder
+
+Message = tuple[Any, ...]
+"""("started", name), ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) or
+("failed", name, reason)."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    cell: Cell | None = None
+
+
+def run_in_process(
+    cells: Sequence[Cell], study: StudyFolder, data_root: Path | None, device: str
+) -> Iterator[Message]:
+    """Runs cells one after the other in this process, where a debugger can follow them."""
+    for cell in cells:
+        yield "started", cell.name
+        messages: list[Message] = []
+        yield worker.attempt(cell, study, data_root, device, messages.append)
+
+
+def run_in_pool(
+    cells: Sequence[Cell],
+    study: StudyFolder,
+    data_root: Path | None,
+    devices: Sequence[str],
+) -> Iterator[Message]:
+    """Runs cells in worker processes and yields what they report, as it comes.
+
+    A worker that dies leaves `failed.json` for its cell and is replaced. Leaving the iterator
+    early (an exception, Ctrl-C) ends the workers.
+
+    Args:
+        cells: in the order in which they are started.
+        devices: one per worker, such as "cpu" or "cuda:0".
+    """
+    os.environ.update(worker.ENVIRONMENT)
+    waiting = list(reversed(cells))
+    workers: list[_Worker] = []
+    try:
+        for device in devices[: len(cells)]:
+            workers.append(_start(study, data_root, device))
+            yield from _assign(workers[-1], waiting)
+        while any(w.cell for w in workers):
+            ready = wait([w.connection for w in workers if w.cell])
+            for number, busy in enumerate(workers):
+                if busy.connection not in ready or busy.cell is None:
+                    continue
+                message = _receive(busy, study)
+                yield message
+                if message[0] == "epoch":
+                    continue
+                if not busy.process.is_alive() or busy.connection.closed:
+                    workers[number] = busy = _start(study, data_root, devices[number])
+                yield from _assign(busy, waiting)
+    finally:
+        _stop(workers)
+
+
+def _start(study: StudyFolder, data_root: Path | None, device: str) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    arguments = (theirs, study, data_root, device)
+    process = context.Process(target=worker.serve, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _assign(idle: _Worker, waiting: list[Cell]) -> Iterator[Message]:
+    idle.cell = waiting.pop() if waiting else None
+    idle.connection.send(idle.cell)
+    if idle.cell is not None:
+        yield "started", idle.cell.name
+
+
+def _receive(busy: _Worker, study: StudyFolder) -> Message:
+    """The worker's next message; the end of its pipe means that it died with its cell."""
+    try:
+        return busy.connection.recv()
+    except (EOFError, ConnectionResetError):
+        busy.process.join()
+        busy.connection.close()
+        folder = study.cell(busy.cell.name)
+        reason = _cause_of_death(busy.process.exitcode)
+        folder.write_failure(reason, reason, folder.attempts() + 1)
+        return "failed", busy.cell.name, reason
+
+
+def _cause_of_death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the worker was killed by {name}{hint}"
+    return f"the worker ended with exit code {exit_code}"
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    for each in workers:
+        if each.cell is not None and each.process.is_alive():
+            each.process.terminate()
+        each.connection.close()
+    for each in workers:
+        each.process.join(timeout=5)
+        if each.process.is_alive():
+            each.process.kill()
+            each.process.join()

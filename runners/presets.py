@@ -1,0 +1,97 @@
+"""The papers' own protocols, for the paper track: `protocol: {preset: NAME}`.
+
+A preset sets what the paper's code sets; a study may name any of the keys and then wins. What a
+preset cannot set is listed as a deviation. For all of them holds: the order is reshuffled every
+epoch, images are normalised with the data set's own statistics, and no image of the test set is
+ever used for training or for choosing an epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Algan and Ulusoy 2021, arXiv 2103.10869, CIFAR-10; code gorkemalgan/MetaLabelNet 6ffdeb6.
+    # Deviations: the clean images come out of the training part (the code takes half of the test
+    # set), batches are shuffled (the code's are not), normalisation is not mean = sd = 0.5.
+    "metalabelnet": {
+        "network": "cnn8",  # model_getter.py:179-232
+        "epochs": 120,  # main.py:25-30, stage2
+        "batch_size": 128,
+        "optimizer": "sgd",  # main.py:524, no Nesterov
+        "lr": 0.01,  # utils.py:18-58
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "milestones": [41, 81],  # 0.01 up to epoch 40, 1e-3 up to 80, counted from 0
+        "gamma": 0.1,
+        "augment": "crop_flip_vflip",  # dataset.py:984-999, vertical flips included
+        "clean_subset": 5000,  # main.py:25-30
+        "noisy_val": 0.0,  # all noisy images are trained on
+    },
+    # Zhang and Sabuncu 2018, NeurIPS, as in AlanChou/Truncated-Loss main.py:30-43 (unofficial).
+    # Deviations: pruning uses the current network, not the best one on test data.
+    "gce": {
+        "network": "resnet34",
+        "epochs": 120,
+        "batch_size": 128,
+        "optimizer": "sgd",
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "milestones": [40, 80],
+        "gamma": 0.1,
+        "augment": "crop_flip",
+        "clean_subset": 0,  # the method sees no clean image, so none is set aside
+        "noisy_val": 0.0,
+    },
+    # Shu et al. 2019, NeurIPS; code xjtushujun/meta-weight-net MW-Net.py (the "stable" script).
+    # Deviations: crops are padded with zeros (the code reflects), the clean images are those of
+    # the seed and never in the training part (in the code the two overlap for seeds other than 1).
+    "mw_net": {
+        "network": "resnet32",
+        "epochs": 120,
+        "batch_size": 100,
+        "optimizer": "sgd",  # no Nesterov
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "step",
+        "milestones": [80, 100],
+        "gamma": 0.1,
+        "augment": "crop_flip",
+        "clean_subset": 1000,
+        "noisy_val": 0.0,
+    },
+    # Han et al. 2018, NeurIPS; code bhanML/Co-teaching main.py.
+    # Deviations: cnn8 instead of the paper's 9-layer network with dropout, beta 1 stays at 0.9
+    # (the code lowers it to 0.1 at epoch 80), images are normalised (the code's are not).
+    "co_teaching": {
+        "network": "cnn8",
+        "epochs": 200,
+        "batch_size": 128,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "schedule": "linear",
+        "milestones": [80],  # then in a straight line to 0 at epoch 200
+        "augment": "none",
+        "clean_subset": 0,  # the method sees no clean image, so none is set aside
+        "noisy_val": 0.0,
+    },
+}
+
+
+def with_preset(named: dict[str, Any]) -> dict[str, Any]:
+    """The protocol that a study names, with its preset (if it names a known one) filled in.
+
+    A study that names another schedule does not keep the preset's milestones.
+    """
+    preset = named.get("preset")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        return named
+    filled = {"hparams": "paper", **PRESETS[preset], **named}
+    if named.get("schedule", filled["schedule"]) != PRESETS[preset]["schedule"]:
+        filled["milestones"] = named.get("milestones", [])
+    return filled

@@ -1,0 +1,128 @@
+"""Where a result comes from: code, packages, machine. Standard library only.
+
+Also imported by `analysis`, which marks the cells whose code has changed since.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "pydantic")
+OWN_PACKAGES = {"datasets", "methods", "networks", "runners"}
+
+
+@functools.cache
+def git_state() -> tuple[str | None, bool | None]:
+    """(commit, whether the tree differs from it); (None, None) where git does not know."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain")
+    return commit, None if commit is None or changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can change a number."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def python_version() -> str:
+    return platform.python_version()
+
+
+def fingerprint(sources: Sequence[str]) -> str:
+    """SHA-256 of the code that matters for a cell: its source files and all that they import.
+
+    Comments, formatting and docstrings do not count.
+
+    Args:
+        sources: paths relative to the repository's root (absolute for files outside it).
+
+    Raises:
+        FileNotFoundError: one of the sources is gone.
+    """
+    digest = hashlib.sha256()
+    for path in _closure([ROOT / source for source in sources]):
+        digest.update(_meaning(path).encode())
+    return digest.hexdigest()
+
+
+def _closure(start: list[Path]) -> list[Path]:
+    found: set[Path] = set()
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path)
+    return sorted(found)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(path: Path) -> list[Path]:
+    names = []
+    for node in _walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    files = []
+    for name in names:
+        if name.partition(".")[0] in OWN_PACKAGES:
+            base = ROOT.joinpath(*name.split("."))
+            files += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    return files
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a tree but what stands under `if TYPE_CHECKING:`, which never runs."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        test = node.test if isinstance(node, ast.If) else None
+        if not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
+            yield from _walk(node)
+
+
+@functools.cache
+def _meaning(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            node.body = body[1:]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

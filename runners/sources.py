@@ -1,0 +1,35 @@
+"""Which files a cell's numbers depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import datasets
+import datasets.noise
+import methods
+import networks
+from runners.provenance import ROOT
+
+if TYPE_CHECKING:
+    from runners.grid import Cell
+
+TRAINING = ("runners/trainer.py", "runners/setup.py", "runners/record.py")
+
+
+def sources(cell: Cell) -> list[str]:
+    """The files that a cell starts from; `provenance.fingerprint` adds all that they import.
+
+    Paths are relative to the repository's root; those of outside methods are absolute.
+    """
+    own = [
+        methods.source(cell.method),
+        networks.source(cell.protocol["network"]),
+        datasets.source(cell.dataset),
+        datasets.noise.source(cell.noise["name"]),
+    ]
+    return [*TRAINING, *(_relative(path.resolve()) for path in own)]
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

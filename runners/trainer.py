@@ -1,0 +1,94 @@
+"""Epochs of one method: steps, evaluation and history. Knows nothing of any particular method."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from datasets.batches import epoch_batches
+from methods.base import Batch, Method
+from runners.evaluation import Sets, epoch_metrics, to_numbers, without_empty_parts
+
+
+class Diverged(Exception):
+    """A loss was not finite; found at the end of its epoch."""
+
+
+def autocast(protocol: dict[str, Any], device: torch.device) -> contextlib.AbstractContextManager:
+    """The protocol's numeric precision: float32, or bfloat16 where `amp: bf16` asks for it."""
+    if protocol["amp"] == "none":
+        return contextlib.nullcontext()
+    # No cast cache: the look-ahead runs one network with several sets of parameters.
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+def fit(
+    method: Method,
+    sets: Sets,
+    protocol: dict[str, Any],
+    order: Callable[[int], np.random.Generator],
+    network_seed: Callable[[int], int],
+    on_epoch: Callable[[dict[str, Any]], None],
+) -> list[dict[str, Any]]:
+    """Trains for all epochs and returns the history, one entry an epoch.
+
+    Args:
+        method: as constructed.
+        sets: data on the device; the method gets batches of `sets.train` only.
+        protocol: resolved protocol of the cell.
+        order: epoch -> stream of the epoch's order and augmentation.
+        network_seed: epoch -> seed of random numbers drawn inside networks (dropout).
+        on_epoch: called with each entry of the history when its epoch is over.
+
+    Raises:
+        Diverged: a loss was NaN or infinite.
+    """
+    history = []
+    for epoch in range(protocol["epochs"]):
+        torch.manual_seed(network_seed(epoch))
+        entry = _epoch(method, sets, protocol, order(epoch), epoch)
+        history.append(entry)
+        on_epoch(entry)
+        if any(value is None or not np.isfinite(value) for value in entry["train"].values()):
+            raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
+    return history
+
+
+def _epoch(
+    method: Method,
+    sets: Sets,
+    protocol: dict[str, Any],
+    rng: np.random.Generator,
+    epoch: int,
+) -> dict[str, Any]:
+    """One epoch; nothing in it waits for the device before the numbers of its last line."""
+    began = time.perf_counter()
+    method.train()
+    with autocast(protocol, sets.train.labels.device):
+        method.begin_epoch(epoch)
+        totals: dict[str, torch.Tensor] = {}
+        steps = 0
+        batches = epoch_batches(sets.train, rng, protocol["batch_size"], protocol["augment"])
+        for parts in batches:
+            logged = method.step(Batch(*parts))
+            totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
+            steps += 1
+        rate = method.optimizer.param_groups[0]["lr"]
+        trained = time.perf_counter()
+        metrics = epoch_metrics(method, sets)
+    train = {name: total / steps for name, total in totals.items()}
+    numbers = to_numbers({"train": train, **metrics})
+    numbers["memorisation"] = without_empty_parts(numbers["memorisation"])
+    ended = time.perf_counter()
+    return {
+        "epoch": epoch + 1,
+        "lr": rate,
+        **numbers,
+        "train_seconds": round(trained - began, 4),
+        "seconds": round(ended - began, 4),
+    }

@@ -1,0 +1,208 @@
+"""Compares the suite's losses and steps with vectors: `python tests/check_reference.py FOLDER`.
+
+Loads every `gce*.npz`, `co_teaching*.npz`, `mw_net*.npz` and `metalabelnet*.npz` of the folder,
+computes the same quantities in float64 with the methods of the suite, and prints the largest
+absolute difference per quantity. Exit code 1 if one is above 1e-8, 2 if there is nothing to check.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+from methods import co_teaching, gce, metalabelnet, mw_net  # noqa: E402
+from methods.base import Batch, Method, Task  # noqa: E402
+from methods.declaration import Privileges  # noqa: E402
+from methods.lookahead import LookAhead  # noqa: E402
+
+TOLERANCE = 1e-8
+Vectors = dict[str, Tensor]
+
+
+class TanhNet(nn.Module):
+    """linear - tanh - linear, the network of `mw_net*.npz`."""
+
+    def __init__(self, v: Vectors) -> None:
+        super().__init__()
+        self.l1, self.l2 = _linear(v["net.l1.weight"]), _linear(v["net.l2.weight"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.l2(self.l1(x).tanh())
+
+
+class ConvNet(nn.Module):
+    """conv - BN - ReLU - max-pool - linear - BN - ReLU - linear, that of `metalabelnet*.npz`."""
+
+    def __init__(self, v: Vectors) -> None:
+        super().__init__()
+        width, channels, kernel, _ = v["net.conv.weight"].shape
+        self.conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
+        self.bn = nn.BatchNorm2d(width)
+        self.fc1, self.fc2 = _linear(v["net.fc1.weight"]), _linear(v["net.fc2.weight"])
+        self.feature_width = self.fc1.out_features
+        self.bn1 = nn.BatchNorm1d(self.feature_width)
+
+    def features(self, x: Tensor) -> Tensor:
+        pooled = F.max_pool2d(F.relu(self.bn(self.conv(x))), 2)
+        return F.relu(self.bn1(self.fc1(pooled.flatten(1))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.features(x))
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    return nn.Linear(weight.shape[1], weight.shape[0])
+
+
+def _part(v: Vectors, prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): t for k, t in v.items() if k.startswith(prefix)}
+
+
+def _method(
+    kind: type[Method], hparams: Any, v: Vectors, network: nn.Module, classes: int
+) -> Method:
+    """The suite's method in float64, its clean batches being the vectors' own."""
+    clean = Batch(v["x_meta"], v["y_meta"], torch.arange(len(v["y_meta"])))
+    network.double().load_state_dict(_part(v, "net."))
+    task = Task(
+        classes=classes,
+        n_train=len(v["x"]),
+        epochs=3,
+        steps_per_epoch=1,
+        augmented=True,
+        noisy_labels=v.get("y", torch.zeros(len(v["x"]), dtype=torch.int64)),
+        make_optimizer=lambda parameters: torch.optim.SGD(parameters, 0.1),
+        learning_rate=lambda epoch: float(v["inner_lr"]),
+        train_in_order=lambda: iter(()),
+        granted=Privileges.CLEAN_SUBSET,
+        clean_source=lambda augment: clean,
+    )
+    return kind(task, hparams, np.random.default_rng(0), lambda: network).double().train()
+
+
+def check_gce(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    q, k = float(v["q"]), float(v["k"])
+    n_classes = v["logits"].shape[1]
+    plain = gce.lq_loss(v["logits"], v["labels"], q)
+    yield "plain_lq_per_sample", plain
+    vectors = {**v, "x": v["logits"], "x_meta": v["logits"], "y_meta": v["labels"]}
+    vectors |= {"y": v["labels"], "inner_lr": torch.tensor(0.1)}
+    vectors["net.weight"], vectors["net.bias"] = torch.eye(n_classes), torch.zeros(n_classes)
+    hparams = gce.Hparams(q=q, truncated=True, k=k)
+    method = _method(gce.GCE, hparams, vectors, nn.Linear(n_classes, n_classes), n_classes)
+    index = torch.arange(len(plain))
+    for name in ("all_weights_one", "after_pruning"):
+        logits = v["logits"].clone().requires_grad_()
+        loss = method.loss(logits, v["labels"], index)
+        yield f"truncated_mean_{name}", loss
+        yield f"truncated_grad_{name}", torch.autograd.grad(loss, logits)[0]
+        if name == "all_weights_one":
+            method.prune(v["logits"])
+            yield "kept_after_pruning", method.weights
+
+
+def check_co_teaching(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    keep = co_teaching.kept_count(float(v["forget_rate"]), len(v["labels"]))
+    yield "num_remember", torch.tensor(keep)
+    logits = [v[f"logits_{i}"].clone().requires_grad_() for i in (1, 2)]
+    *losses, _ = co_teaching.exchange(*logits, v["labels"], keep)
+    for i, (loss, own) in enumerate(zip(losses, logits, strict=True), 1):
+        yield f"mean_loss_{i}", loss
+        yield f"official_loss_{i}", loss / keep  # the quirk that the suite leaves out
+        yield f"mean_grad_{i}", torch.autograd.grad(loss, own)[0]
+        ranked = F.cross_entropy(own.detach(), v["labels"], reduction="none")
+        chosen = co_teaching.small_loss(ranked, keep)
+        yield f"pure_ratio_{i}", v["is_clean"][chosen].double().mean()
+
+
+def check_mw_net(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    hparams = mw_net.Hparams(hidden=len(v["vnet.linear1.bias"]))
+    method = _method(mw_net.MetaWeightNet, hparams, v, TanhNet(v), len(v["net.l2.bias"]))
+    method.weight_net.load_state_dict(_part(v, "vnet."))
+    look = LookAhead(method.network, v["x"])
+    losses = F.cross_entropy(look.logits, v["y"], reduction="none")
+    weights = method.weight_net(losses.detach())
+    yield "losses", losses
+    yield "weights", weights
+    yield "inner_loss", (weights * losses).mean()
+    method.move_weights(look, losses, weights, v["y"], float(v["inner_lr"]))
+    yield "meta_loss", look.clean_loss
+    for name, parameter in look.parameters.items():
+        yield f"lookahead.{name}", parameter
+    for name, parameter in method.weight_net.named_parameters():
+        yield f"vnet_grad.{name}", parameter.grad
+
+
+def check_metalabelnet(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    hparams = metalabelnet.Hparams(alpha=float(v["inner_lr"]))
+    method = _method(metalabelnet.MetaLabelNet, hparams, v, ConvNet(v), len(v["slp.bias"]))
+    method.encoder.load_state_dict(_part(v, "encoder."))
+    method.label_layer.load_state_dict(_part(v, "slp."))
+    batch = Batch(v["x"], method.task.noisy_labels, torch.arange(len(v["x"])))
+    features = method.features(batch)
+    look = LookAhead(method.network, batch.images, hparams.official_batchnorm)
+    soft_labels = method.soft_labels(features).detach()
+    yield "features", features
+    yield "soft_labels", soft_labels
+    yield "logits", look.logits
+    yield "inner_loss", metalabelnet.classification_loss(look.logits, soft_labels)
+    yield "entropy_loss", metalabelnet.entropy(look.logits)
+    method.move_labels(look, features, method.task.clean_batch(augment=False))
+    yield "meta_loss", look.clean_loss
+    for name, parameter in method.label_layer.named_parameters():
+        yield f"slp_grad.{name}", parameter.grad
+    metalabelnet.stage2_loss(look.logits, soft_labels).backward()
+    for name, parameter in method.network.named_parameters():
+        yield f"net_grad.{name}", parameter.grad
+
+
+CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
+    "gce": check_gce,
+    "co_teaching": check_co_teaching,
+    "mw_net": check_mw_net,
+    "metalabelnet": check_metalabelnet,
+}
+
+
+def differences(path: Path) -> dict[str, float]:
+    """Largest absolute difference per expected quantity of a file; inf where shapes differ."""
+    method = next(name for name in CHECKS if path.name.startswith(name))
+    with np.load(path, allow_pickle=False) as file:
+        vectors = {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+    found = {}
+    for name, value in CHECKS[method](vectors):
+        ours, expected = value.detach().double(), vectors[name].double()
+        same = ours.shape == expected.shape
+        found[name] = float((ours - expected).abs().max()) if same else float("inf")
+    return found
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        print("usage: python tests/check_reference.py FOLDER (a folder of .npz files)")
+        return 2
+    files = sorted(p for name in CHECKS for p in Path(sys.argv[1]).glob(f"{name}*.npz"))
+    if not files:
+        print(f"{sys.argv[1]} holds no file to check: must hold one of {', '.join(CHECKS)} *.npz")
+        return 2
+    worst = 0.0
+    for path in files:
+        for name, difference in differences(path).items():
+            print(f"{path.name:<24} {name:<32} {difference:.2e}")
+            worst = max(worst, difference) if difference == difference else float("inf")
+    print(f"{len(files)} files, largest difference {worst:.2e}, allowed {TOLERANCE:.0e}")
+    return int(worst > TOLERANCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
