@@ -65,8 +65,8 @@ class LookAhead:
         """
         theta = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
         gradient = torch.autograd.grad(inner_loss, tuple(theta.values()), retain_graph=True)
-        self.parameters = {
-            name: (parameter.detach() - rate * grad).requires_grad_()
+        self.parameters = {  # cloned first: keeps the memory format of the parameter
+            name: parameter.detach().clone().sub_(grad, alpha=rate).requires_grad_()
             for (name, parameter), grad in zip(theta.items(), gradient, strict=True)
         }
         keep = contextlib.nullcontext() if self.move_batchnorm else still_batchnorm(self.network)

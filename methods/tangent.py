@@ -100,11 +100,16 @@ class KeptForward(fx.Interpreter):
         super().__init__(trace.graph, garbage_collect_values=False)
         self.frees = trace.frees
         self.random_states: dict[fx.Node, Tensor] = {}
+        self.statistics: dict[fx.Node, tuple[Tensor, Tensor]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        if isinstance(self._module(n), _DropoutNd) or n.target in DROPOUTS:
+        module = self._module(n)
+        if isinstance(module, _DropoutNd) or n.target in DROPOUTS:
             self.random_states[n] = random_state(self.env[n.all_input_nodes[0]].device)
-        return super().run_node(n)
+        result = super().run_node(n)
+        if _is_trained_batchnorm(module):
+            self.statistics[n] = _statistics(module, self.env[n.args[0]], result)
+        return result
 
     @torch.no_grad()
     def tangent(self, direction: dict[str, Tensor]) -> Tensor:
@@ -138,8 +143,9 @@ class KeptForward(fx.Interpreter):
             return None
         if type(module) in (nn.Conv2d, nn.Linear):
             return _affine(module, *self._input(node, tangents), own)
-        if isinstance(module, _BatchNorm) and module.training and module.affine:
-            return _batchnorm(module, *self._input(node, tangents), own)
+        if _is_trained_batchnorm(module):
+            x, moved = self._input(node, tangents)
+            return _batchnorm(module, x, moved, own, *self.statistics[node])
         if type(module) in LINEAR_MAPS:
             return module(tangents[moving[0]])
         if _is_relu(node, module):
@@ -185,33 +191,51 @@ def _affine(
 ) -> Tensor:
     """Product rule: the layer's weights on the moved input, and the moved weights on the input."""
     apply = layer._conv_forward if isinstance(layer, nn.Conv2d) else F.linear
-    result = apply(x, own["weight"], own.get("bias"))
+    weight = own["weight"]
+    if weight.stride() != layer.weight.stride():  # keeps the layer's memory format
+        weight = torch.empty_like(layer.weight).copy_(weight)
+    result = apply(x, weight, own.get("bias"))
     return result if moved is None else result.add_(apply(moved, layer.weight, None))
 
 
-def _batchnorm(
-    layer: _BatchNorm, x: Tensor, moved: Tensor | None, own: dict[str, Tensor]
-) -> Tensor:
-    """y = weight * (x - mean) / deviation + bias, whose tangent is affine in (moved, x).
+def _is_trained_batchnorm(module: nn.Module | None) -> bool:
+    return isinstance(module, _BatchNorm) and module.training and module.affine
 
-    With s = 1 / deviation and n = s * (x - mean):
-    weight * s * (moved - E[moved] - n * E[n * moved]) + own_weight * n + own_bias.
+
+def _statistics(layer: _BatchNorm, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+    """Batch mean and 1 / deviation (C,): those that the layer saved for its backward pass."""
+    saved = output.grad_fn
+    if hasattr(saved, "_saved_result1") and hasattr(saved, "_saved_result2"):
+        return saved._saved_result1, saved._saved_result2
+    axes = [0, *range(2, x.dim())]
+    variance, mean = torch.var_mean(x.detach(), axes, correction=0)
+    return mean, (variance + layer.eps).rsqrt()
+
+
+def _batchnorm(
+    layer: _BatchNorm,
+    x: Tensor,
+    moved: Tensor | None,
+    own: dict[str, Tensor],
+    mean: Tensor,
+    s: Tensor,
+) -> Tensor:
+    """y = weight * n + bias with n = s * (x - mean), whose tangent is affine in (moved, x).
+
+    It is weight * s * (moved - E[moved] - n * E[n * moved]) + own_weight * n + own_bias.
     """
     axes = [0, *range(2, x.dim())]
     shape = [1, -1] + [1] * (x.dim() - 2)
-    variance, mean = torch.var_mean(x, axes, correction=0)
-    s = (variance + layer.eps).rsqrt()
-    slope, constant = own["weight"] * s, own["bias"] - own["weight"] * s * mean
+    slope, constant = own["weight"] * s, own["bias"]
     if moved is None:
-        return x * slope.view(shape) + constant.view(shape)
+        return (x * slope.view(shape)).add_((constant - slope * mean).view(shape))
     gain = layer.weight * s
     expected = moved.mean(axes)
     correlation = s * ((x * moved).mean(axes) - mean * expected)
     slope = slope - gain * correlation * s
-    constant = own["bias"] - gain * expected - slope * mean
-    return torch.addcmul(constant.view(shape), moved, gain.view(shape)).addcmul_(
-        x, slope.view(shape)
-    )
+    constant = constant - gain * expected - slope * mean
+    result = (moved * gain.view(shape)).addcmul_(x, slope.view(shape))
+    return result.add_(constant.view(shape))
 
 
 @contextlib.contextmanager
