@@ -5,9 +5,10 @@ falls from 1 to 1 - tau as memorisation sets in. Reference code: bhanML/Co-teach
 consulted only).
 
 Differences from the paper: optimiser and schedule are the protocol's (paper: Adam, linear decay);
-T_k is a third of the epochs, not 10 of 200; tau is the realised rate of the whole training part.
-The loss is the mean over the kept samples (the official code divides by their number once more,
-which Adam cancels and SGD would not). Network 0 is reported, the mean of both beside it.
+T_k is a third of the epochs (paper track: 10 of 200, as published); tau is the realised rate of
+the whole training part. The loss is the mean over the kept samples (the official code divides by
+their number once more, which Adam cancels and SGD would not). Network 0 is reported, the mean of
+both beside it.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,14 @@ class Hparams:
     ramp: float = hparam(1 / 3, above=0, high=1)  # T_k as a share of the epochs
 
 
-DECLARATION = Declaration("co_teaching", "Co-teaching", Hparams, Privileges.NOISE_RATE, cost=2.0)
+DECLARATION = Declaration(
+    "co_teaching",
+    "Co-teaching",
+    Hparams,
+    Privileges.NOISE_RATE,
+    paper={"ramp": 10 / 200},
+    cost=2.0,
+)
 
 
 def small_loss(losses: Tensor, keep: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -43,6 +44,7 @@ def run_in_pool(
     study: StudyFolder,
     data_root: Path | None,
     devices: Sequence[str],
+    threads: int = worker.THREADS,
 ) -> Iterator[Message]:
     """Runs cells in worker processes and yields what they report, as it comes.
 
@@ -52,13 +54,14 @@ def run_in_pool(
     Args:
         cells: in the order in which they are started.
         devices: one per worker, such as "cpu" or "cuda:0".
+        threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
     os.environ.update(worker.ENVIRONMENT)
     waiting = list(reversed(cells))
     workers: list[_Worker] = []
     try:
         for device in devices[: len(cells)]:
-            workers.append(_start(study, data_root, device))
+            workers.append(_start(study, data_root, device, threads))
             yield from _assign(workers[-1], waiting)
         while any(w.cell for w in workers):
             ready = wait([w.connection for w in workers if w.cell])
@@ -70,16 +73,16 @@ def run_in_pool(
                 if message[0] == "epoch":
                     continue
                 if not busy.process.is_alive() or busy.connection.closed:
-                    workers[number] = busy = _start(study, data_root, devices[number])
+                    workers[number] = busy = _start(study, data_root, devices[number], threads)
                 yield from _assign(busy, waiting)
     finally:
         _stop(workers)
 
 
-def _start(study: StudyFolder, data_root: Path | None, device: str) -> _Worker:
+def _start(study: StudyFolder, data_root: Path | None, device: str, threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    arguments = (theirs, study, data_root, device)
+    arguments = (theirs, study, data_root, device, threads)
     process = context.Process(target=worker.serve, args=arguments, daemon=True)
     process.start()
     theirs.close()
@@ -88,7 +91,8 @@ def _start(study: StudyFolder, data_root: Path | None, device: str) -> _Worker:
 
 def _assign(idle: _Worker, waiting: list[Cell]) -> Iterator[Message]:
     idle.cell = waiting.pop() if waiting else None
-    idle.connection.send(idle.cell)
+    with contextlib.suppress(BrokenPipeError):  # a dead worker: its pipe's end says so next
+        idle.connection.send(idle.cell)
     if idle.cell is not None:
         yield "started", idle.cell.name
 

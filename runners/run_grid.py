@@ -37,11 +37,10 @@ class UserError(Exception):
     """Something the user can mend; printed as it is, exit code 2."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of `run_grid.py`."""
-    made = argparse.ArgumentParser(prog="run_grid.py", description=__doc__)
+def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """Arguments that every command on a study has: its file, its cells and the folders."""
+    made = argparse.ArgumentParser(prog=prog, description=description)
     made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
-    made.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
     made.add_argument(
         "--only",
         action="append",
@@ -57,11 +56,18 @@ def parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="any key of the schema, e.g. protocol.epochs=2; VALUE is YAML",
     )
+    made.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    made.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    return made
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `run_grid.py`."""
+    made = study_parser("run_grid.py", __doc__)
+    made.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
     made.add_argument("--retry-failed", action="store_true", help="also run what failed before")
     made.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
     made.add_argument("--device", help="auto, cpu or cuda")
-    made.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
-    made.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     made.add_argument("--list", choices=CATALOGUES, help="list what a study can name")
     return made
 
@@ -115,7 +121,7 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
             f"--results: {str(options.results)!r} cannot be written ({error.strerror}): "
             "must be a folder that you may write to"
         ) from error
-    failed = execute(todo, plan, folder, root, devices if study.run.workers != 0 else [])
+    failed = execute(todo, plan, folder, root, devices, in_pool=study.run.workers != 0)
     return closing_words(plan, todo, failed, folder, options)
 
 
@@ -160,19 +166,20 @@ def execute(
     folder: StudyFolder,
     root: Path | None,
     devices: Sequence[str],
+    in_pool: bool,
 ) -> dict[str, str]:
     """Runs cells and shows the progress; returns reasons by name of the cells that failed."""
     if not todo:
         return {}
-    workers = min(len(devices), len(todo)) or 1
+    workers = min(len(devices), len(todo)) if in_pool else 1
     seconds = {cell.name: plan.seconds[cell.name] for cell in todo}
     progress = Progress(seconds, workers, sum(s == State.DONE for s in plan.states.values()))
-    how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0] if devices else 'cpu'}"
+    how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0].partition(':')[0]}"
     print(f"{len(plan.cells)} cells: {plan.counts()}; running {len(todo)} with {how}", flush=True)
-    if devices:
+    if in_pool:
         messages = run_in_pool(todo, folder, root, devices)
     else:
-        messages = run_in_process(todo, folder, root, "cpu")
+        messages = run_in_process(todo, folder, root, devices[0])
     try:
         for message in messages:
             progress.take(message)

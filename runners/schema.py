@@ -85,7 +85,7 @@ class Protocol(_Section):
     batch_size: Whole = Field(128, ge=1, le=100_000, description="Images a batch.")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="Optimiser of the classifier.")
     lr: Real = Field(0.05, gt=0, le=1e6, description="Learning rate of the first epoch.")
-    momentum: Real = Field(0.9, ge=0, lt=1, description="Momentum of sgd; adam keeps its betas.")
+    momentum: Real = Field(0.9, ge=0, lt=1, description="Momentum of sgd, beta 1 of adam.")
     weight_decay: Real = Field(5e-4, ge=0, le=1e6, description="L2 weight decay.")
     schedule: Literal["cosine", "constant", "step", "linear"] = Field(
         "cosine",

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
@@ -36,7 +36,13 @@ ENVIRONMENT = {
 """Environment of a worker, read by the libraries when the process starts."""
 
 
-def serve(connection: Connection, study: StudyFolder, data_root: Path | None, device: str) -> None:
+def serve(
+    connection: Connection,
+    study: StudyFolder,
+    data_root: Path | None,
+    device: str,
+    threads: int,
+) -> None:
     """Runs the cells that arrive on `connection`; None or a closed pipe ends the process.
 
     Sends ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) and
@@ -47,7 +53,7 @@ def serve(connection: Connection, study: StudyFolder, data_root: Path | None, de
     with contextlib.suppress(EOFError):
         while (cell := connection.recv()) is not None:
             with _log_to(study.cell(cell.name).log):
-                message = attempt(cell, study, data_root, device, connection.send)
+                message = attempt(cell, study, data_root, device, connection.send, threads)
             connection.send(message)
 
 
@@ -57,14 +63,19 @@ def _end_with_parent() -> None:
 
 
 def attempt(
-    cell: Cell, study: StudyFolder, data_root: Path | None, device: str, send: Any
+    cell: Cell,
+    study: StudyFolder,
+    data_root: Path | None,
+    device: str,
+    send: Callable[[tuple[Any, ...]], None],
+    threads: int = THREADS,
 ) -> tuple[Any, ...]:
     """Runs one cell; whatever it raises becomes `failed.json`. Returns the closing message."""
     import torch
 
     from runners.cell import run_cell
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     folder = study.cell(cell.name)
 
     def report(entry: dict[str, Any]) -> None:

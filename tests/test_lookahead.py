@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import networks
-from methods.lookahead import LookAhead
+from methods.lookahead import LookAhead, still_batchnorm
 from methods.metalabelnet import EPSILON, classification_loss
 from tests.oracles import double_backward
 
@@ -119,18 +119,17 @@ class Setting:
         return torch.autograd.grad(surrogate, tuple(self.weight_net.parameters()))
 
     def slow(self, meta: str) -> tuple[Tensor, ...]:
-        def labels_loss(logits: Tensor) -> Tensor:
-            return classification_loss(logits, self.soft_labels())
-
-        def weights_loss(logits: Tensor) -> Tensor:
-            losses = F.cross_entropy(logits, self.labels, reduction="none")
-            return (self.weights(losses) * losses).mean()
-
-        learner = self.label_layer if meta == "labels" else self.weight_net
-        loss, rate = (labels_loss, 1.0) if meta == "labels" else (weights_loss, 0.1)
+        with still_batchnorm(self.network):
+            logits = self.network(self.images)
         clean = (self.clean_images, self.clean_labels)
-        phi = tuple(learner.parameters())
-        return double_backward(self.network, self.images, loss, rate, *clean, phi)
+        if meta == "labels":
+            inner, rate = classification_loss(logits, self.soft_labels()), 1.0
+            phi = tuple(self.label_layer.parameters())
+        else:
+            losses = F.cross_entropy(logits, self.labels, reduction="none")
+            inner, rate = (self.weights(losses) * losses).mean(), 0.1
+            phi = tuple(self.weight_net.parameters())
+        return double_backward(self.network, inner, rate, *clean, phi)
 
 
 def relative_difference(ours: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:

@@ -1,0 +1,92 @@
+"""What the local pool makes of two cores: `python runners/benchmark_grid.py`.
+
+Runs one small grid, in interleaved rounds, with one worker of one thread, with two workers of one
+thread, and with one worker of two threads, and prints cells an hour (start-up included) and the
+ratios between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from runners.config import load_study  # noqa: E402
+from runners.grid import Cell, cells, study_json  # noqa: E402
+from runners.launch import run_in_pool  # noqa: E402
+from runners.store import StudyFolder, write_json  # noqa: E402
+
+STUDY = ROOT / "benchmark.yaml"
+WAYS = {
+    "1 worker x 1 thread": (1, 1),
+    "2 workers x 1 thread": (2, 1),
+    "1 worker x 2 threads": (1, 2),
+}
+
+
+def grid(seeds: int, epochs: int) -> tuple[list[Cell], dict]:
+    """Cells of similar length out of the default study, and their `study.json`."""
+    overrides = [
+        "study=speed-of-the-pool",
+        "axes.noise=[{name: symmetric, rate: 0.4}]",
+        "axes.method=[cross_entropy, gce]",
+        f"axes.seed={seeds}",
+        f"protocol.epochs={epochs}",
+    ]
+    study = load_study(STUDY, overrides)
+    made = cells(study)
+    return made, study_json(study, made)
+
+
+def seconds(chosen: list[Cell], document: dict, workers: int, threads: int) -> float:
+    """Wall time of all cells in a fresh results folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = StudyFolder(Path(folder), "speed")
+        study.prepare(document)
+        began = time.perf_counter()
+        for message in run_in_pool(chosen, study, None, ["cpu"] * workers, threads):
+            if message[0] == "failed":
+                raise RuntimeError(f"{message[1]}: {message[2]}")
+        return time.perf_counter() - began
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of all three (default 3)")
+    parser.add_argument("--seeds", type=int, default=6, help="cells are twice as many (default 6)")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs a cell (default 3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
+    options = parser.parse_args()
+    chosen, document = grid(options.seeds, options.epochs)
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(options.rounds):
+        for way, (workers, threads) in WAYS.items():
+            times[way].append(seconds(chosen, document, workers, threads))
+    best = {way: min(taken) for way, taken in times.items()}
+    rows = [
+        {
+            "way": way,
+            "cells_per_hour": round(3600 * len(chosen) / best[way], 1),
+            "min_s": round(best[way], 2),
+            "median_s": round(statistics.median(times[way]), 2),
+        }
+        for way in WAYS
+    ]
+    for row in rows:
+        print(f"{row['way']:<22} {row['cells_per_hour']:>8} cells/h   {row['min_s']} s")
+    one, two, threaded = (best[way] for way in WAYS)
+    print(f"two workers are {one / two:.2f} times one worker of one thread")
+    print(f"two workers are {threaded / two:.2f} times one worker of two threads")
+    if options.json:
+        write_json(options.json, rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

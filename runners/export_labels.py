@@ -1,0 +1,118 @@
+"""Writes a study's noisy labels and splits as CSV: `python runners/export_labels.py STUDY`.
+
+One file for each data set, noise and seed, which all methods share: `index` (position in the
+official training part), `true`, `noisy` and `split` (train, noisy_val, clean_subset, clean_val or
+dev). They are the labels and splits of the cells, drawn and stored by the same code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+import numpy as np  # noqa: E402
+
+import datasets  # noqa: E402
+from datasets.base import DataError  # noqa: E402
+from runners.config import ConfigError, load_study  # noqa: E402
+from runners.grid import Cell, cells, select  # noqa: E402
+from runners.run_grid import UserError, data_root, study_parser  # noqa: E402
+from runners.store import StudyFolder, write_atomically  # noqa: E402
+
+if TYPE_CHECKING:
+    from runners.setup import Data
+
+COLUMNS = ("index", "true", "noisy", "split")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: a study as for `run_grid.py`, and where the files go."""
+    made = study_parser("export_labels.py", __doc__.splitlines()[0])
+    made.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: labels/ in the study's results"
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code (0 done, 2 user error)."""
+    try:
+        return export(parser().parse_args(arguments))
+    except (ConfigError, DataError, UserError) as error:
+        for problem in getattr(error, "problems", [str(error)]):
+            print(problem, file=sys.stderr)
+    except OSError as error:
+        where = f"{error.filename or 'a file'} cannot be written: {error.strerror}"
+        allowed = "must be folders that you may write to"
+        print(f"export_labels.py: {where}; --results and --out {allowed}", file=sys.stderr)
+    return 2
+
+
+def export(options: argparse.Namespace) -> int:
+    """Writes the files of the study that the command line names.
+
+    Raises:
+        ConfigError, DataError, UserError, OSError: something that the user can mend.
+    """
+    if options.study is None:
+        raise UserError("export_labels.py: no study given: must be a YAML file")
+    study = load_study(options.study, options.overrides)
+    chosen = one_cell_a_file(select(cells(study), options.only))
+    root = data_root(options.data, study)
+    for name in dict.fromkeys(cell.dataset for cell in chosen):
+        datasets.get(name).check(root)
+    folder = StudyFolder(options.results.resolve(), study.name)
+    out = options.out or folder.path / "labels"
+    for needed in (folder.noise, out):
+        needed.mkdir(parents=True, exist_ok=True)
+
+    from runners.setup import load_data  # brings torch, which mistakes above need not wait for
+
+    for cell in chosen:
+        try:
+            data = load_data(cell, folder.noise, root)
+        except ValueError as error:  # noise or split that this data set cannot have
+            raise UserError(f"{file_name(cell)}: {error}") from error
+        content = as_csv(data).encode()
+        write_atomically(out / file_name(cell), lambda file, content=content: file.write(content))
+    print(f"wrote {len(chosen)} files of labels to {out}")
+    return 0
+
+
+def one_cell_a_file(grid: Sequence[Cell]) -> list[Cell]:
+    """The first cell of every (data set, noise, seed); its methods share labels and split."""
+    first: dict[tuple[str, str, int], Cell] = {}
+    for cell in grid:
+        first.setdefault((cell.dataset, cell.noise_slug, cell.seed), cell)
+    return list(first.values())
+
+
+def file_name(cell: Cell) -> str:
+    """For example `fashion_mnist_mini__symmetric-0.4__s0.csv`."""
+    return f"{cell.dataset}__{cell.noise_slug}__s{cell.seed}.csv"
+
+
+def as_csv(data: Data) -> str:
+    """One row for every image of the training part, in the official order."""
+    part_of = np.empty(len(data.noisy.labels), dtype=object)
+    for part in fields(data.split):
+        part_of[getattr(data.split, part.name)] = part.name
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    true, noisy = data.arrays.train_labels.tolist(), data.noisy.labels.tolist()
+    writer.writerows(zip(range(len(noisy)), true, noisy, part_of, strict=True))
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
