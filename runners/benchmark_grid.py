@@ -50,10 +50,13 @@ def seconds(chosen: list[Cell], document: dict, workers: int, threads: int) -> f
         study = StudyFolder(Path(folder), "speed")
         study.prepare(document)
         began = time.perf_counter()
-        for message in run_in_pool(chosen, study, None, ["cpu"] * workers, threads):
-            if message[0] == "failed":
-                raise RuntimeError(f"{message[1]}: {message[2]}")
+        run_in_pool(chosen, study, None, ["cpu"] * workers, _refuse_failures, threads)
         return time.perf_counter() - began
+
+
+def _refuse_failures(message: tuple) -> None:
+    if message[0] == "failed":
+        raise RuntimeError(f"{message[1]}: {message[2]}")
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ def run_cell(
     """
     began = time.perf_counter()
     reset_peak_memory(device)
-    _set_determinism(cell.protocol["deterministic"], device)
+    _set_arithmetic(cell.protocol, device)
     folder = study.cell(cell.name)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.epochs.unlink(missing_ok=True)
@@ -65,7 +65,8 @@ def run_cell(
         network_seed=lambda epoch: torch_seed("dropout", cell.dataset, cell.seed, epoch),
         on_epoch=keep,
     )
-    result, samples = summarise(cell, data, sets, method, history)
+    with trainer.autocast(cell.protocol, device):
+        result, samples = summarise(cell, data, sets, method, history)
     timing = _timing(history, time.perf_counter() - began)
     memory = {"peak_memory_mb": peak_memory_mb(device)}
     write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
@@ -75,11 +76,14 @@ def run_cell(
     return result
 
 
-def _set_determinism(deterministic: bool, device: torch.device) -> None:
+def _set_arithmetic(protocol: dict[str, Any], device: torch.device) -> None:
+    """What the protocol says of a GPU's arithmetic; a process keeps nothing of its last cell."""
     if device.type == "cuda":
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(protocol["deterministic"])
         torch.utils.deterministic.fill_uninitialized_memory = False
-        torch.backends.cudnn.benchmark = not deterministic
+        torch.backends.cudnn.benchmark = not protocol["deterministic"]
+        torch.backends.cudnn.allow_tf32 = protocol["tf32"]
+        torch.backends.cuda.matmul.allow_tf32 = protocol["tf32"]
 
 
 def summarise(

@@ -5,6 +5,7 @@ Methods never see what is measured here: true labels of training images and the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,7 @@ def epoch_metrics(method: Method, sets: Sets) -> dict[str, Any]:
 
 
 def to_numbers(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Every scalar tensor of a nested mapping as a float, NaN as None: one copy off the device."""
+    """Scalar tensors of a nested mapping as floats, None if not finite; one copy off the device."""
     leaves: list[Tensor] = []
 
     def collect(node: Mapping[str, Any]) -> None:
@@ -131,7 +132,7 @@ def to_numbers(tree: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in node.items():
             if isinstance(value, Tensor):
                 number = next(numbers)
-                built[key] = number if number == number else None
+                built[key] = number if math.isfinite(number) else None
             else:
                 built[key] = rebuild(value) if isinstance(value, Mapping) else value
         return built

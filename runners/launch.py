@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +21,8 @@ Message = tuple[Any, ...]
 """("started", name), ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) or
 ("failed", name, reason)."""
 
+Report = Callable[[Message], None]
+
 
 @dataclass
 class _Worker:
@@ -30,13 +32,16 @@ class _Worker:
 
 
 def run_in_process(
-    cells: Sequence[Cell], study: StudyFolder, data_root: Path | None, device: str
-) -> Iterator[Message]:
+    cells: Sequence[Cell],
+    study: StudyFolder,
+    data_root: Path | None,
+    device: str,
+    report: Report,
+) -> None:
     """Runs cells one after the other in this process, where a debugger can follow them."""
     for cell in cells:
-        yield "started", cell.name
-        messages: list[Message] = []
-        yield worker.attempt(cell, study, data_root, device, messages.append)
+        report(("started", cell.name))
+        report(worker.attempt(cell, study, data_root, device, report))
 
 
 def run_in_pool(
@@ -44,16 +49,18 @@ def run_in_pool(
     study: StudyFolder,
     data_root: Path | None,
     devices: Sequence[str],
+    report: Report,
     threads: int = worker.THREADS,
-) -> Iterator[Message]:
-    """Runs cells in worker processes and yields what they report, as it comes.
+) -> None:
+    """Runs cells in worker processes.
 
-    A worker that dies leaves `failed.json` for its cell and is replaced. Leaving the iterator
-    early (an exception, Ctrl-C) ends the workers.
+    A worker that dies leaves `failed.json` for its cell and is replaced. An exception here, Ctrl-C
+    among them, ends the workers.
 
     Args:
         cells: in the order in which they are started.
         devices: one per worker, such as "cpu" or "cuda:0".
+        report: called with every message as it comes.
         threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
     os.environ.update(worker.ENVIRONMENT)
@@ -62,19 +69,17 @@ def run_in_pool(
     try:
         for device in devices[: len(cells)]:
             workers.append(_start(study, data_root, device, threads))
-            yield from _assign(workers[-1], waiting)
-        while any(w.cell for w in workers):
-            ready = wait([w.connection for w in workers if w.cell])
-            for number, busy in enumerate(workers):
-                if busy.connection not in ready or busy.cell is None:
-                    continue
-                message = _receive(busy, study)
-                yield message
+            _assign(workers[-1], waiting, report)
+        while busy := {w.connection: number for number, w in enumerate(workers) if w.cell}:
+            for connection in wait(list(busy)):
+                number = busy[connection]
+                message = _receive(workers[number], study)
+                report(message)
                 if message[0] == "epoch":
                     continue
-                if not busy.process.is_alive() or busy.connection.closed:
-                    workers[number] = busy = _start(study, data_root, devices[number], threads)
-                yield from _assign(busy, waiting)
+                if connection.closed:  # the worker is dead
+                    workers[number] = _start(study, data_root, devices[number], threads)
+                _assign(workers[number], waiting, report)
     finally:
         _stop(workers)
 
@@ -89,12 +94,12 @@ def _start(study: StudyFolder, data_root: Path | None, device: str, threads: int
     return _Worker(process, ours)
 
 
-def _assign(idle: _Worker, waiting: list[Cell]) -> Iterator[Message]:
+def _assign(idle: _Worker, waiting: list[Cell], report: Report) -> None:
     idle.cell = waiting.pop() if waiting else None
     with contextlib.suppress(BrokenPipeError):  # a dead worker: its pipe's end says so next
         idle.connection.send(idle.cell)
     if idle.cell is not None:
-        yield "started", idle.cell.name
+        report(("started", idle.cell.name))
 
 
 def _receive(busy: _Worker, study: StudyFolder) -> Message:

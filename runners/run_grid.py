@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,26 +78,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(CATALOGUES[options.list]()))
         return 0
+    return guarded(lambda: run(options))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; mistakes of the user and Ctrl-C end in a sentence and an exit code."""
     try:
-        return run(options)
+        return command()
     except (ConfigError, DataError, UserError) as error:
         for problem in getattr(error, "problems", [str(error)]):
             print(problem, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        again = shlex.join(["python", *sys.argv])
+        print(f"\nstopped; finished cells are kept; go on with: {again}", file=sys.stderr)
+        return 130
 
 
 def run(options: argparse.Namespace) -> int:
     """Plans or runs the study that the command line names."""
     if options.study is None:
         raise UserError("run_grid.py: no study given: must be a YAML file, such as benchmark.yaml")
-    overrides = list(options.overrides)
-    overrides += [f"run.{key}={getattr(options, key)}" for key in _given(options)]
-    study = load_study(options.study, overrides)
+    study = load_study(options.study, all_overrides(options))
     return run_study(study, options, cells(study))
 
 
-def _given(options: argparse.Namespace) -> list[str]:
-    return [key for key in ("workers", "device") if getattr(options, key) is not None]
+def all_overrides(options: argparse.Namespace) -> list[str]:
+    """What the command line changes in the study: `--set`, and options that are keys of `run`."""
+    given = {key: getattr(options, key) for key in ("workers", "device")}
+    own = [f"run.{key}={value}" for key, value in given.items() if value is not None]
+    return [*options.overrides, *own]
 
 
 def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -> int:
@@ -105,7 +115,7 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     selected = select(grid, options.only)
     root = data_root(options.data, study)
     devices = choose_devices(study)
-    for name in study.datasets:
+    for name in dict.fromkeys(cell.dataset for cell in selected):
         datasets.get(name).check(root)
     folder = StudyFolder(options.results.resolve(), study.name)
     plan = make_plan(selected, folder)
@@ -122,7 +132,7 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
             "must be a folder that you may write to"
         ) from error
     failed = execute(todo, plan, folder, root, devices, in_pool=study.run.workers != 0)
-    return closing_words(plan, todo, failed, folder, options)
+    return closing_words(plan, todo, failed, folder)
 
 
 def data_root(given: Path | None, study: Study) -> Path | None:
@@ -176,50 +186,47 @@ def execute(
     progress = Progress(seconds, workers, sum(s == State.DONE for s in plan.states.values()))
     how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0].partition(':')[0]}"
     print(f"{len(plan.cells)} cells: {plan.counts()}; running {len(todo)} with {how}", flush=True)
-    if in_pool:
-        messages = run_in_pool(todo, folder, root, devices)
-    else:
-        messages = run_in_process(todo, folder, root, devices[0])
     try:
-        for message in messages:
-            progress.take(message)
+        if in_pool:
+            run_in_pool(todo, folder, root, devices, progress.take)
+        else:
+            run_in_process(todo, folder, root, devices[0], progress.take)
     finally:
-        messages.close()
         progress.close()
     return progress.failed
 
 
 def closing_words(
-    plan: Plan,
-    todo: Sequence[Cell],
-    failed: dict[str, str],
-    folder: StudyFolder,
-    options: argparse.Namespace,
+    plan: Plan, todo: Sequence[Cell], failed: dict[str, str], folder: StudyFolder
 ) -> int:
     """Says how the selection stands; returns the exit code."""
-    before = {cell.name for cell in todo}
-    old = [c.name for c in plan.with_state(State.FAILED) if c.name not in before]
+    tried = {cell.name for cell in todo}
+    before = [c.name for c in plan.with_state(State.FAILED) if c.name not in tried]
+    damaged = plan.with_state(State.DAMAGED)
     for name, reason in failed.items():
-        print(f"failed: {name}: {reason} (log: {folder.cell(name).log})", file=sys.stderr)
-    for name in old:
+        cell = folder.cell(name)
+        seen = f"log: {cell.log}" if cell.log.exists() else f"see {cell.failed}"
+        print(f"failed: {name}: {reason} ({seen})", file=sys.stderr)
+    for name in before:
         print(f"failed before: {name} (see {folder.cell(name).failed})", file=sys.stderr)
-    if failed or old:
-        again = shlex.join(["python", "runners/run_grid.py", str(options.study), "--retry-failed"])
-        print(f"{len(failed) + len(old)} cells failed; try them again: {again}", file=sys.stderr)
-        return 1
-    for state in (State.STALE, State.DAMAGED):
-        if some := plan.with_state(state):
-            print(f"{len(some)} cells are {state}, for example {folder.cell(some[0].name).record}")
-    done = len(plan.with_state(State.DONE, State.STALE)) + len(todo)
-    said = "done" if todo else "done already, nothing to run"
+    for cell in damaged:
+        record = folder.cell(cell.name).record
+        print(
+            f"damaged: {record} does not match its checksum; delete it to run the cell again",
+            file=sys.stderr,
+        )
+    if failed or before:
+        retry = [] if "--retry-failed" in sys.argv else ["--retry-failed"]
+        again = ["python", *sys.argv, *retry]
+        count = len(failed) + len(before)
+        print(f"{count} cells failed; try them again: {shlex.join(again)}", file=sys.stderr)
+    if stale := plan.with_state(State.STALE):
+        print(f"{len(stale)} cells are stale: they were run by other code than today's")
+    done = len(plan.with_state(State.DONE, State.STALE)) + len(todo) - len(failed)
+    said = "done" if todo or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
-    return 0
+    return int(bool(failed or before or damaged))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        again = shlex.join(["python", *sys.argv])
-        print(f"\nstopped; finished cells are kept; go on with: {again}", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

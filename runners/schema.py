@@ -123,6 +123,8 @@ class Protocol(_Section):
         True, strict=True, description="Same bits at every run; false is faster on a GPU."
     )
     amp: Literal["none", "bf16"] = Field("none", description="Mixed precision.")
+    tf32: bool = Field(False, strict=True, description="TensorFloat-32 on GPUs that have it.")
+    compile: bool = Field(False, strict=True, description="torch.compile the networks.")
 
 
 class Run(_Section):

@@ -54,7 +54,7 @@ def fit(
         entry = _epoch(method, sets, protocol, order(epoch), epoch)
         history.append(entry)
         on_epoch(entry)
-        if any(value is None or not np.isfinite(value) for value in entry["train"].values()):
+        if None in entry["train"].values():
             raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
     return history
 

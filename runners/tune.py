@@ -16,6 +16,7 @@ import argparse
 import csv
 import io
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ import yaml  # noqa: E402
 
 import methods  # noqa: E402
 from runners import run_grid  # noqa: E402
-from runners.config import ConfigError, Study, load_study  # noqa: E402
+from runners.config import Study, load_study  # noqa: E402
 from runners.grid import Cell, cells  # noqa: E402
 from runners.seeds import stream  # noqa: E402
 from runners.store import StudyFolder, write_atomically  # noqa: E402
@@ -65,7 +66,8 @@ def _short(method: str) -> str:
 
 def tuning_study(path: Path, dataset: str, options: argparse.Namespace) -> Study:
     """The study's settings on one data set, with draws as variants and a development set."""
-    study = load_study(path, options.overrides)
+    overrides = run_grid.all_overrides(options)
+    study = load_study(path, overrides)
     seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
     changed = {
         "study": f"{study.name}-{dataset}",
@@ -75,8 +77,8 @@ def tuning_study(path: Path, dataset: str, options: argparse.Namespace) -> Study
         "protocol.dev": options.development,
         "protocol.hparams": "default",
     }
-    overrides = [f"{key}={json.dumps(value)}" for key, value in changed.items()]
-    return load_study(path, [*options.overrides, *overrides], tuning=True)
+    own = [f"{key}={json.dumps(value)}" for key, value in changed.items()]
+    return load_study(path, [*overrides, *own], tuning=True)
 
 
 def judged(grid: Sequence[Cell], folder: StudyFolder) -> list[dict[str, Any]]:
@@ -105,32 +107,50 @@ def judged(grid: Sequence[Cell], folder: StudyFolder) -> list[dict[str, Any]]:
 
 
 def write_results(dataset: str, rows: Sequence[dict[str, Any]], out: Path, command: str) -> None:
-    """Writes the tuned values (YAML) and all draws (CSV) of one data set."""
-    out.mkdir(parents=True, exist_ok=True)
-    tuned = {}
+    """Writes the tuned values (YAML) and all draws (CSV) of one data set.
+
+    Methods that are not among the rows keep what they have in both files.
+    """
+    methods_at_hand = {row["method"] for row in rows}
+    values, table = out / f"{dataset}.yaml", out / f"{dataset}_draws.csv"
+    before = yaml.safe_load(values.read_text(encoding="utf-8")) if values.exists() else None
+    tuned = {name: v for name, v in (before or {}).items() if name not in methods_at_hand}
     for row in rows:
-        searched = {
-            name: value
-            for name, value in row["cell"].hparams.items()
-            if methods.declaration(row["method"]).fields[name].metadata.get("search")
-        }
+        declared = methods.declaration(row["method"]).fields
+        hparams = row["cell"].hparams
+        searched = {n: v for n, v in hparams.items() if declared[n].metadata.get("search")}
         if row["best"] and searched:
             tuned[row["method"]] = searched
-    head = f"# Tuned on clean development images by `{command}`; all draws: {dataset}_draws.csv\n"
+    head = f"# Tuned on clean development images by `{command}`; all draws: {table.name}\n"
     text = head + yaml.safe_dump(tuned, sort_keys=True)
-    write_atomically(out / f"{dataset}.yaml", lambda file: file.write(text.encode()))
+    write_atomically(values, lambda file: file.write(text.encode()))
+    content = _draws_table(rows, table, methods_at_hand)
+    write_atomically(table, lambda file: file.write(content.encode()))
 
-    table = io.StringIO()
-    settings = sorted(rows[0]["accuracy"])
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["method", "draw", "hparams", *settings, "mean", "best"])
-    for row in rows:
-        draw = row["cell"].label.rpartition("-draw")[2]
-        hparams = json.dumps(row["cell"].hparams)
-        scores = [f"{row['accuracy'][setting]:.4f}" for setting in settings]
-        writer.writerow([row["method"], draw, hparams, *scores, f"{row['mean']:.4f}", row["best"]])
-    content = table.getvalue().encode()
-    write_atomically(out / f"{dataset}_draws.csv", lambda file: file.write(content))
+
+def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]) -> str:
+    """The CSV of all draws: accuracy on the development set by setting, their mean, the best."""
+    columns = ("method", "draw", "hparams", "accuracy", "mean", "best")
+    kept: list[dict[str, Any]] = []
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            kept = [row for row in csv.DictReader(file) if row["method"] not in replaced]
+    made = [
+        {
+            "method": row["method"],
+            "draw": row["cell"].label.rpartition("-draw")[2],
+            "hparams": json.dumps(row["cell"].hparams),
+            "accuracy": json.dumps({k: round(v, 6) for k, v in row["accuracy"].items()}),
+            "mean": f"{row['mean']:.6f}",
+            "best": row["best"],
+        }
+        for row in rows
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows([*kept, *made])
+    return text.getvalue()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -151,12 +171,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = parser().parse_args()
-    try:
-        return tune(options)
-    except (ConfigError, run_grid.UserError, run_grid.DataError) as error:
-        for problem in getattr(error, "problems", [str(error)]):
-            print(problem, file=sys.stderr)
-        return 2
+    return run_grid.guarded(lambda: tune(options))
 
 
 def tune(options: argparse.Namespace) -> int:
@@ -165,20 +180,31 @@ def tune(options: argparse.Namespace) -> int:
         raise run_grid.UserError("tune.py: no study given: must be a YAML file")
     if options.draws < 1 or options.seeds < 1:
         raise run_grid.UserError("tune.py: --draws and --seeds must be at least 1")
-    study = load_study(options.study, options.overrides)
-    out = options.results.resolve()
-    options.results = out / "tuning"
+    study = load_study(options.study, run_grid.all_overrides(options))
+    only_part = options.plan or bool(options.only)
+    if not only_part:
+        _make_folder(options.out)
+    options.results = options.results.resolve() / "tuning"
     for dataset in study.datasets:
         own = tuning_study(options.study, dataset, options)
         grid = cells(own)
-        code = run_grid.run_study(own, options, grid)
-        if code or options.plan or options.only:
+        if code := run_grid.run_study(own, options, grid):
             return code
-        rows = judged(grid, StudyFolder(options.results, own.name))
-        command = f"python runners/tune.py {options.study.name} --draws {options.draws}"
-        write_results(dataset, rows, options.out, command)
-        print(f"wrote {options.out / dataset}.yaml and {dataset}_draws.csv")
+        if not only_part:
+            rows = judged(grid, StudyFolder(options.results, own.name))
+            command = shlex.join(["python", "runners/tune.py", *sys.argv[1:]])
+            write_results(dataset, rows, options.out, command)
+            print(f"wrote {options.out / dataset}.yaml and {dataset}_draws.csv beside it")
     return 0
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise run_grid.UserError(
+            f"--out: {str(out)!r} cannot be made ({error.strerror}): must be a folder"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""One thread everywhere, as in the suite's workers: the same numbers on every machine."""
+"""The environment of the suite's workers: the same numbers on every machine."""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from runners.worker import ENVIRONMENT
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):
+    os.environ.setdefault(name, ENVIRONMENT[name])  # before torch is imported

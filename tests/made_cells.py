@@ -58,7 +58,7 @@ def make_cell(
 
 @dataclass
 class Ready:
-    """A cell with its data on the CPU and its method, not trained yet."""
+    """A cell with its data on the device and its method, not trained yet."""
 
     cell: Cell
     data: Data
@@ -82,11 +82,11 @@ class Ready:
         return Batch(*next(self.sets.train.in_order(self.cell.protocol["batch_size"])))
 
 
-def ready(cell: Cell, folder: Path, data: Data | None = None) -> Ready:
+def ready(cell: Cell, folder: Path, data: Data | None = None, device: torch.device = CPU) -> Ready:
     """Sets a cell up as a run does; `folder` keeps its noisy labels, `data` replaces its data."""
     data = data or load_data(cell, folder, None)
-    sets = build_sets(cell, data, CPU)
-    return Ready(cell, data, sets, build_method(cell, data, sets, CPU))
+    sets = build_sets(cell, data, device)
+    return Ready(cell, data, sets, build_method(cell, data, sets, device))
 
 
 class Linear(nn.Linear):

@@ -1,8 +1,8 @@
 """Makes `tests/vectors/*.npz`: `python tests/make_vectors.py [FOLDER]`.
 
 Inputs and expected outputs in float64, in the format that `tests/check_reference.py` reads. They
-come from plain code: NumPy by definition, and double backward for the meta-gradients. No loss and
-no step of the suite is used.
+come from plain code: NumPy by definition, and double backward for the meta-gradients. Nothing of
+the suite is imported.
 """
 
 from __future__ import annotations
@@ -11,16 +11,11 @@ import sys
 from collections import OrderedDict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":
-    sys.path[0] = str(ROOT)
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-
-from tests.oracles import double_backward  # noqa: E402
-
+VECTORS = Path(__file__).resolve().parent / "vectors"
 Arrays = dict[str, np.ndarray]
 GCE = {  # file name -> batch, classes, q, k
     "gce_small": (9, 3, 1.0, 0.3),
@@ -118,15 +113,25 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def look_ahead(
-    network: nn.Module, inner: Tensor, rate: float, x_meta: Tensor, y_meta: Tensor
-) -> tuple[dict[str, Tensor], Tensor]:
-    """theta' = theta - rate * grad inner by name, and the clean loss at theta'."""
+    network: nn.Module,
+    inner: Tensor,
+    rate: float,
+    clean: tuple[Tensor, Tensor],
+    learner: nn.Module,
+) -> tuple[dict[str, Tensor], Tensor, Arrays]:
+    """theta' = theta - rate * grad inner by name, the clean loss there, its slope in `learner`.
+
+    The graph of the inner gradient is kept, and the slope goes back through it.
+    """
     names, theta = zip(*network.named_parameters(), strict=True)
-    gradient = torch.autograd.grad(inner, theta, retain_graph=True)
-    moved = {n: (t - rate * g).detach() for n, t, g in zip(names, theta, gradient, strict=True)}
-    with torch.no_grad():
-        logits = torch.func.functional_call(network, moved, (x_meta,))
-    return moved, cross_entropy(logits, y_meta).mean()
+    gradient = torch.autograd.grad(inner, theta, create_graph=True)
+    moved = {n: t - rate * g for n, t, g in zip(names, theta, gradient, strict=True)}
+    images, labels = clean
+    meta_loss = cross_entropy(torch.func.functional_call(network, moved, (images,)), labels).mean()
+    phi = dict(learner.named_parameters())
+    slopes = torch.autograd.grad(meta_loss, tuple(phi.values()))
+    by_name = {name: slope.numpy() for name, slope in zip(phi, slopes, strict=True)}
+    return {n: t.detach() for n, t in moved.items()}, meta_loss.detach(), by_name
 
 
 def grads(loss: Tensor, network: nn.Module, prefix: str) -> Arrays:
@@ -163,11 +168,10 @@ def mw_net(
     losses = cross_entropy(logits, y)
     made |= {"losses": losses.detach().numpy(), "inner_loss": inner_loss(logits).item()}
     made["weights"] = vnet(losses.detach()[:, None])[:, 0].detach().numpy()
-    moved, meta_loss = look_ahead(network, inner_loss(logits), rate, x_meta, y_meta)
+    clean_batch = (x_meta, y_meta)
+    moved, meta_loss, slopes = look_ahead(network, inner_loss(logits), rate, clean_batch, vnet)
     made |= {f"lookahead.{n}": t.numpy() for n, t in moved.items()} | {"meta_loss": meta_loss}
-    phi = dict(vnet.named_parameters())
-    slope = double_backward(network, x, inner_loss, rate, x_meta, y_meta, tuple(phi.values()))
-    return made | {f"vnet_grad.{n}": g.numpy() for n, g in zip(phi, slope, strict=True)}
+    return made | {f"vnet_grad.{name}": slope for name, slope in slopes.items()}
 
 
 def convolutional(
@@ -213,11 +217,10 @@ def metalabelnet(
     made |= {"features": features.numpy(), "logits": logits.detach().numpy()}
     made["soft_labels"] = slp(features).softmax(1).detach().numpy()
     made |= {"inner_loss": inner_loss(logits).item(), "entropy_loss": entropy.item()}
-    made["meta_loss"] = look_ahead(network, inner_loss(logits), rate, x_meta, y_meta)[1]
+    clean_batch = (x_meta, y_meta)
+    _, made["meta_loss"], slopes = look_ahead(network, inner_loss(logits), rate, clean_batch, slp)
     made |= grads(inner_loss(logits) + entropy, network, "net_grad")
-    phi = dict(slp.named_parameters())
-    slope = double_backward(network, x, inner_loss, rate, x_meta, y_meta, tuple(phi.values()))
-    return made | {f"slp_grad.{n}": g.numpy() for n, g in zip(phi, slope, strict=True)}
+    return made | {f"slp_grad.{name}": slope for name, slope in slopes.items()}
 
 
 def main(folder: Path) -> None:
@@ -235,4 +238,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "vectors")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else VECTORS)

@@ -38,6 +38,8 @@ PROTOCOL = {
     "noisy_val": 0.2,
     "deterministic": False,
     "amp": "bf16",
+    "tf32": True,
+    "compile": True,
 }
 
 

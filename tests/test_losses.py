@@ -12,7 +12,16 @@ from torch import Tensor
 
 from methods import co_teaching, gce, metalabelnet
 from methods.base import Batch
-from tests.made_cells import Linear, batch, granted_task, tiny_method, tiny_task
+from tests.made_cells import (
+    Linear,
+    batch,
+    granted_task,
+    make_cell,
+    ready,
+    same_state,
+    tiny_method,
+    tiny_task,
+)
 
 # Softmax of these: (1/2, 1/4, 1/4) and (1/8, 3/4, 1/8).
 P = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], dtype=torch.float64)
@@ -198,3 +207,20 @@ def test_stage_2_trains_on_the_labels_of_the_moved_label_layer():
     slope = p * (cost - (p * cost).sum(1, keepdims=True))
     np.testing.assert_allclose(method.network.weight.detach(), w - 0.2 * slope.T @ x)
     np.testing.assert_allclose(method.network.bias.detach(), b - 0.2 * slope.sum(0))
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_the_encoder_is_the_warm_up_network_frozen_and_sees_the_classifiers_view(tmp_path, augment):
+    case = ready(make_cell("metalabelnet", epochs=4, batch_size=64, augment=augment), tmp_path)
+    method, ends = case.method, []
+    case.train(lambda entry: ends.append(copy.deepcopy(method.network)))
+    assert method.warmup_epochs == 1
+    assert same_state(method.encoder, ends[0]) and not same_state(method.encoder, ends[1])
+    method.train()
+    assert not method.encoder.training
+    data, expected = case.first_batch(), ends[0].eval()
+    with torch.no_grad():
+        torch.testing.assert_close(method.features(data), expected.features(data.images))
+        moved = data._replace(images=data.images.flip(3))
+        seen = data.images if augment == "none" else moved.images  # without views by index
+        torch.testing.assert_close(method.features(moved), expected.features(seen))

@@ -42,7 +42,7 @@ def refused(capsys, *arguments: str) -> str:
         (["--only", "seed=1"], ["--only: seed", '"1"', "must be one of 0"]),
         (
             ["--set", "protocol.epoch=2"],
-            ["--set", "protocol.epoch", "did you mean protocol.epochs"],
+            ["--set", "did you mean protocol.epochs?"],
         ),
         (["--set", "protocol.epochs=0"], ["--set", "protocol.epochs", "at least 1"]),
         (["--set", "run.backend=slurm"], ["run.backend", "slurm", "local"]),

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from runners.run_grid import main
 from tests.made_runs import (
+    RUN_GRID,
     cell_folder,
     command,
     environment,
@@ -42,7 +44,10 @@ def test_other_cells_finish_and_the_exit_code_is_1(failed):
     folder, run = failed
     assert run.returncode == 1
     assert set(records(folder / "results")) == {"cross_entropy", "clean_only"}
-    assert "2 done, 3 failed, 0 running, 0 waiting" in run.stdout.splitlines()[-1]
+    assert "2 done, 3 failed, 0 running, 0 waiting" in run.stdout
+    assert run.stdout.splitlines()[-1].startswith("2 of 5 cells done; results in ")
+    again = f"{folder / 'study.yaml'} --results {folder / 'results'} --retry-failed"
+    assert f"3 cells failed; try them again: python {RUN_GRID} {again}" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -81,17 +86,21 @@ def test_the_same_noise_and_seed_give_the_same_labels_under_another_protocol(
     assert mine["noise"]["labels_sha256"] == other["noise"]["labels_sha256"]
 
 
-def test_a_plain_run_does_not_try_failed_cells_again_and_retry_counts_attempts(failed):
+def test_a_plain_run_does_not_try_failed_cells_again(failed):
     folder, _ = failed
-    study, results = folder / "study.yaml", folder / "results"
-    plain = run_grid(study, results, folder=folder)
-    assert plain.returncode == 1 and plain.stdout == ""
-    assert plain.stderr.count("failed before: ") == 3 and "--retry-failed" in plain.stderr
+    run = run_grid(folder / "study.yaml", folder / "results", folder=folder)
+    assert run.returncode == 1 and run.stdout.startswith("2 of 5 cells done; results in ")
+    assert run.stderr.count("failed before: ") == 3 and "--retry-failed" in run.stderr
     assert failure(folder, "Raises")["attempts"] == 1
 
-    only = ["--only", "method=Raises,NotFinite"]
-    again = run_grid(study, results, "--retry-failed", *only, folder=folder, HEALED="1")
-    assert again.returncode == 1
+
+def test_retry_failed_tries_them_again_and_counts_attempts(failed, monkeypatch):
+    folder, _ = failed
+    results = folder / "results"
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("HEALED", "1")
+    only = ["--only", "method=Raises,NotFinite", "--retry-failed", "--workers", "0"]
+    assert main([str(folder / "study.yaml"), "--results", str(results), *only]) == 1
     assert failure(folder, "Raises")["attempts"] == 2
     assert not (cell_folder(results, "NotFinite") / "failed.json").exists()
     assert records(results)["NotFinite"]["provenance"]["attempts"] == 2
@@ -108,7 +117,7 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 def test_ctrl_c_ends_the_workers_keeps_what_is_finished_and_says_how_to_go_on(tmp_path):
     study = write_study(tmp_path / "study.yaml", ["cross_entropy", "misbehaving:Endless"])
     results, pid_file = tmp_path / "results", tmp_path / "pid"
-    line = command(study, results, "--workers", "2")
+    line = command(study, results)
     run = subprocess.Popen(
         line,
         cwd=tmp_path,

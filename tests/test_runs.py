@@ -147,5 +147,5 @@ def test_a_damaged_record_is_named_and_not_counted_as_done(finished, tmp_path):
     folder.path.mkdir(parents=True)
     folder.record.write_text((source / "record.json").read_text().replace("fair", "paper", 1))
     run = run_grid(study, tmp_path / "results", folder=finished.folder)
-    assert "1 cells are damaged" in run.stdout and str(folder.record) in run.stdout
-    assert "0 of 1 cells" in run.stdout
+    assert run.returncode == 1 and run.stdout.startswith("0 of 1 cells done; results in ")
+    assert run.stderr.startswith(f"damaged: {folder.record} does not match its checksum")

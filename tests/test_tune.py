@@ -18,6 +18,10 @@ from runners.grid import cells
 from tests.made_runs import ROOT, environment, write_study
 
 METHODS = ["cross_entropy", "gce", {"name": "gce", "label": "again", "q": 0.5}, "fine_tune"]
+EARLIER = """method,draw,hparams,accuracy,mean,best
+mw_net,0,{},{},0.5,True
+gce,0,{},{},0.9,True
+"""
 SETTINGS = ["symmetric-0.4__s100", "symmetric-0.4__s101"]
 
 
@@ -29,9 +33,14 @@ class Tuned:
     output: str
 
     @property
-    def rows(self) -> list[dict[str, str]]:
+    def all_rows(self) -> list[dict[str, str]]:
         with (self.folder / "out" / "simulated_draws.csv").open(newline="") as file:
             return list(csv.DictReader(file))
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of this run's methods."""
+        return [row for row in self.all_rows if row["method"] != "mw_net"]
 
     @property
     def values(self) -> dict:
@@ -59,6 +68,9 @@ def tune(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def tuned(tmp_path_factory) -> Tuned:
     folder = tmp_path_factory.mktemp("tuning")
     write_study(folder / "study.yaml", METHODS, epochs=1)
+    (folder / "out").mkdir()
+    (folder / "out" / "simulated.yaml").write_text("mw_net: {lr: 0.002}\ngce: {q: 0.123}\n")
+    (folder / "out" / "simulated_draws.csv").write_text(EARLIER)
     run = tune(folder, "--draws", "2", "--seeds", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     return Tuned(folder, run.stdout)
@@ -82,8 +94,9 @@ def test_every_tuned_method_has_the_same_number_of_draws_and_draw_0_is_its_defau
 
 def test_a_draw_is_judged_by_its_mean_over_settings_and_the_best_is_marked(tuned):
     for row in tuned.rows:
-        scores = [float(row[setting]) for setting in SETTINGS]
-        assert float(row["mean"]) == pytest.approx(sum(scores) / 2, abs=1.01e-4)
+        scores = json.loads(row["accuracy"])
+        assert sorted(scores) == SETTINGS
+        assert float(row["mean"]) == pytest.approx(sum(scores.values()) / 2, abs=1.1e-6)
     for method in ("cross_entropy", "gce", "fine_tune"):
         rows = [row for row in tuned.rows if row["method"] == method]
         best = [row for row in rows if row["best"] == "True"]
@@ -98,7 +111,13 @@ def test_the_tuned_file_holds_the_best_draw_of_every_method_that_has_one(tuned):
     assert tuned.values == {
         "gce": {"q": best["gce"]["q"]},
         "fine_tune": {"lr": best["fine_tune"]["lr"]},
+        "mw_net": {"lr": 0.002},  # tuned before, and no part of this run
     }
+
+
+def test_draws_of_methods_that_were_tuned_before_are_kept(tuned):
+    kept = [row for row in tuned.all_rows if row["method"] == "mw_net"]
+    assert [(row["draw"], row["mean"], row["best"]) for row in kept] == [("0", "0.5", "True")]
 
 
 def test_tuning_reads_development_images_and_never_the_test_set(tuned):

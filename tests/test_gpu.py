@@ -1,0 +1,64 @@
+"""On a GPU: the CPU's losses, the same bits twice, and no waiting for the device in an epoch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import methods
+from datasets.batches import epoch_batches
+from methods.base import Batch
+from runners.record import weights_sha256
+from runners.seeds import stream
+from tests.made_cells import CPU, make_cell, ready
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU"),
+]
+GPU = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def arithmetic(monkeypatch):
+    """Deterministic algorithms and full float32, as the protocol has them by default."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("name", methods.names())
+def test_losses_on_the_gpu_are_those_of_the_cpu(name, augment, tmp_path):
+    cell = make_cell(name, epochs=2, batch_size=64, augment=augment)
+    on_cpu = ready(cell, tmp_path, device=CPU).train()
+    on_gpu = ready(cell, tmp_path, device=GPU).train()
+    for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+        assert ours["train"] == pytest.approx(theirs["train"], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_cell_on_the_gpu_is_the_same_bits_twice(name, tmp_path):
+    cell = make_cell(name, epochs=3, batch_size=64, augment="crop_flip")
+    runs = [ready(cell, tmp_path, device=GPU) for _ in range(2)]
+    for run in runs:
+        run.train()
+    assert weights_sha256(runs[0].method.network) == weights_sha256(runs[1].method.network)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_no_step_waits_for_the_device(name, tmp_path):
+    cell = make_cell(name, epochs=3, batch_size=64, augment="crop_flip")
+    run = ready(cell, tmp_path, device=GPU)
+    run.train()  # past the warm-up, everything allocated and traced
+    run.method.train()
+    rng = stream("order", cell.dataset, cell.seed, 2)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for parts in epoch_batches(run.sets.train, rng, 64, "crop_flip"):
+            run.method.step(Batch(*parts))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
