@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Batch, Method, epochs_of_share, register, set_learning_rate
+from methods.base import Batch, register, set_learning_rate
 from methods.declaration import Declaration, LogUniform, Privileges, hparam
+from methods.warmup import WarmupMethod
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,18 @@ DECLARATION = Declaration("fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SU
 
 
 @register(DECLARATION)
-class FineTune(Method):
+class FineTune(WarmupMethod):
     """Cross-entropy on noisy labels, then on clean ones."""
-
-    def __init__(self, task, hparams, rng, new_network) -> None:
-        super().__init__(task, hparams, rng, new_network)
-        self.warmup_epochs = epochs_of_share(hparams.warmup, task.epochs)
-        self.in_warmup = True
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
-        self.in_warmup = epoch < self.warmup_epochs
-        if not self.in_warmup:
+        if self.in_stage2:
             progress = (epoch - self.warmup_epochs) / (self.task.epochs - self.warmup_epochs)
             decay = 0.5 * (1 + math.cos(math.pi * progress))
             set_learning_rate(self.optimizer, self.hparams.lr * decay)
 
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        chosen = batch if self.in_warmup else self.task.clean_batch(augment=True)
-        loss = F.cross_entropy(self.network(chosen.images), chosen.labels)
+    def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
+        clean = self.task.clean_batch(augment=True)
+        loss = F.cross_entropy(self.network(clean.images), clean.labels)
         self.update(loss)
         return {"loss": loss.detach()}

@@ -20,12 +20,12 @@ import copy
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.base import Batch, Method, epochs_of_share, register, set_learning_rate
+from methods.base import Batch, register, set_learning_rate
 from methods.declaration import Declaration, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
+from methods.warmup import WarmupMethod
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,11 @@ def stage2_loss(logits: Tensor, soft_labels: Tensor) -> Tensor:
 
 
 @register(DECLARATION)
-class MetaLabelNet(Method):
+class MetaLabelNet(WarmupMethod):
     """Warm-up, then one step of the label layer and one of the classifier per batch."""
 
     def __init__(self, task, hparams, rng, new_network) -> None:
         super().__init__(task, hparams, rng, new_network)
-        self.warmup_epochs = epochs_of_share(hparams.warmup, task.epochs)
-        self.in_stage2 = False
         self.encoder = copy.deepcopy(self.network).requires_grad_(False)
         width = self.network.feature_width
         self.label_layer = nn.Linear(width, task.classes).to(task.noisy_labels.device)
@@ -93,19 +91,10 @@ class MetaLabelNet(Method):
         super().begin_epoch(epoch)
         if epoch == self.warmup_epochs:
             self.encoder.load_state_dict(self.network.state_dict())
-        self.in_stage2 = epoch >= self.warmup_epochs
         if self.in_stage2 and self.hparams.stage2_schedule == "constant":
             set_learning_rate(self.optimizer, self.hparams.stage2_lr)
         if self.in_stage2 and self.cached_features is None and not self.task.augmented:
             self.cached_features = self.features_in_order()
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        return self.stage2_step(batch) if self.in_stage2 else self.warmup_step(batch)
-
-    def warmup_step(self, batch: Batch) -> dict[str, Tensor]:
-        loss = F.cross_entropy(self.network(batch.images), batch.labels)
-        self.update(loss)
-        return {"loss": loss.detach()}
 
     def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
         features = self.features(batch)  # v = h(x)

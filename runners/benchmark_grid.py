@@ -20,6 +20,7 @@ sys.path[0] = str(ROOT)
 from runners.config import load_study  # noqa: E402
 from runners.grid import Cell, cells, study_json  # noqa: E402
 from runners.launch import run_in_pool  # noqa: E402
+from runners.place import Place  # noqa: E402
 from runners.store import StudyFolder, write_json  # noqa: E402
 
 STUDY = ROOT / "benchmark.yaml"
@@ -50,7 +51,8 @@ def seconds(chosen: list[Cell], document: dict, workers: int, threads: int) -> f
         study = StudyFolder(Path(folder), "speed")
         study.prepare(document)
         began = time.perf_counter()
-        run_in_pool(chosen, study, None, ["cpu"] * workers, _refuse_failures, threads)
+        place = Place(study, threads=threads)
+        run_in_pool(chosen, place, ["cpu"] * workers, _refuse_failures)
         return time.perf_counter() - began
 
 

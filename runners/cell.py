@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,12 @@ from datasets.splits import Split
 from methods.base import Method
 from runners import evaluation, provenance, record, trainer
 from runners.memory import peak_memory_mb, reset_peak_memory
+from runners.place import Place
 from runners.seeds import stream, torch_seed
 from runners.setup import Data, build_method, build_sets, load_data
 from runners.sources import sources
-from runners.store import SCHEMA, StudyFolder, write_atomically
+from runners.store import SCHEMA, write_atomically
+from runners.warmups import SharedWarmup
 
 if TYPE_CHECKING:
     from runners.grid import Cell
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
 def run_cell(
     cell: Cell,
-    study: StudyFolder,
-    data_root: Path | None,
+    place: Place,
     device: torch.device,
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
@@ -44,13 +44,14 @@ def run_cell(
     began = time.perf_counter()
     reset_peak_memory(device)
     _set_arithmetic(cell.protocol, device)
-    folder = study.cell(cell.name)
+    folder = place.study.cell(cell.name)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.epochs.unlink(missing_ok=True)
 
-    data = load_data(cell, study.noise, data_root)
+    data = load_data(cell, place.study.noise, place.data_root)
     sets = build_sets(cell, data, device)
     method = build_method(cell, data, sets, device)
+    shared = place.share_warmup and SharedWarmup.of(cell, method, place.study.warmups)
 
     def keep(entry: dict[str, Any]) -> None:
         with folder.epochs.open("a", encoding="utf-8") as file:
@@ -64,6 +65,7 @@ def run_cell(
         order=lambda epoch: stream("order", cell.dataset, cell.seed, epoch),
         network_seed=lambda epoch: torch_seed("dropout", cell.dataset, cell.seed, epoch),
         on_epoch=keep,
+        warmup=shared or None,
     )
     with trainer.autocast(cell.protocol, device):
         result, samples = summarise(cell, data, sets, method, history)

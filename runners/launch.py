@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 from runners import worker
 from runners.grid import Cell
+from runners.place import Place
 from runners.store import StudyFolder
 
 Message = tuple[Any, ...]
@@ -31,26 +31,15 @@ class _Worker:
     cell: Cell | None = None
 
 
-def run_in_process(
-    cells: Sequence[Cell],
-    study: StudyFolder,
-    data_root: Path | None,
-    device: str,
-    report: Report,
-) -> None:
+def run_in_process(cells: Sequence[Cell], place: Place, device: str, report: Report) -> None:
     """Runs cells one after the other in this process, where a debugger can follow them."""
     for cell in cells:
         report(("started", cell.name))
-        report(worker.attempt(cell, study, data_root, device, report))
+        report(worker.attempt(cell, place, device, report))
 
 
 def run_in_pool(
-    cells: Sequence[Cell],
-    study: StudyFolder,
-    data_root: Path | None,
-    devices: Sequence[str],
-    report: Report,
-    threads: int = worker.THREADS,
+    cells: Sequence[Cell], place: Place, devices: Sequence[str], report: Report
 ) -> None:
     """Runs cells in worker processes.
 
@@ -61,34 +50,32 @@ def run_in_pool(
         cells: in the order in which they are started.
         devices: one per worker, such as "cpu" or "cuda:0".
         report: called with every message as it comes.
-        threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
     os.environ.update(worker.ENVIRONMENT)
     waiting = list(reversed(cells))
     workers: list[_Worker] = []
     try:
         for device in devices[: len(cells)]:
-            workers.append(_start(study, data_root, device, threads))
+            workers.append(_start(place, device))
             _assign(workers[-1], waiting, report)
         while busy := {w.connection: number for number, w in enumerate(workers) if w.cell}:
             for connection in wait(list(busy)):
                 number = busy[connection]
-                message = _receive(workers[number], study)
+                message = _receive(workers[number], place.study)
                 report(message)
                 if message[0] == "epoch":
                     continue
                 if connection.closed:  # the worker is dead
-                    workers[number] = _start(study, data_root, devices[number], threads)
+                    workers[number] = _start(place, devices[number])
                 _assign(workers[number], waiting, report)
     finally:
         _stop(workers)
 
 
-def _start(study: StudyFolder, data_root: Path | None, device: str, threads: int) -> _Worker:
+def _start(place: Place, device: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    arguments = (theirs, study, data_root, device, threads)
-    process = context.Process(target=worker.serve, args=arguments, daemon=True)
+    process = context.Process(target=worker.serve, args=(theirs, place, device), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)

@@ -21,6 +21,7 @@ from datasets.base import DataError  # noqa: E402
 from runners.config import ConfigError, Study, load_study  # noqa: E402
 from runners.grid import Cell, cells, select, study_json  # noqa: E402
 from runners.launch import run_in_pool, run_in_process  # noqa: E402
+from runners.place import Place  # noqa: E402
 from runners.plan import Plan, describe, make_plan  # noqa: E402
 from runners.progress import Progress  # noqa: E402
 from runners.store import State, StudyFolder  # noqa: E402
@@ -131,7 +132,8 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
             f"--results: {str(options.results)!r} cannot be written ({error.strerror}): "
             "must be a folder that you may write to"
         ) from error
-    failed = execute(todo, plan, folder, root, devices, in_pool=study.run.workers != 0)
+    place = Place(folder, root, study.run.share_warmup)
+    failed = execute(todo, plan, place, devices, in_pool=study.run.workers != 0)
     return closing_words(plan, todo, failed, folder)
 
 
@@ -173,8 +175,7 @@ def count_gpus() -> int:
 def execute(
     todo: Sequence[Cell],
     plan: Plan,
-    folder: StudyFolder,
-    root: Path | None,
+    place: Place,
     devices: Sequence[str],
     in_pool: bool,
 ) -> dict[str, str]:
@@ -188,9 +189,9 @@ def execute(
     print(f"{len(plan.cells)} cells: {plan.counts()}; running {len(todo)} with {how}", flush=True)
     try:
         if in_pool:
-            run_in_pool(todo, folder, root, devices, progress.take)
+            run_in_pool(todo, place, devices, progress.take)
         else:
-            run_in_process(todo, folder, root, devices[0], progress.take)
+            run_in_process(todo, place, devices[0], progress.take)
     finally:
         progress.close()
     return progress.failed

@@ -148,6 +148,9 @@ class Run(_Section):
         json_schema_extra=_allowed("local (SLURM comes later)"),
     )
     cells_per_gpu: Whole = Field(1, ge=1, le=64, description="Cells that share one GPU.")
+    share_warmup: bool = Field(
+        True, strict=True, description="Take equal warm-ups of other methods; the same bits."
+    )
 
 
 class StudyFile(_Section):

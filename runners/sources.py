@@ -22,13 +22,21 @@ def sources(cell: Cell) -> list[str]:
 
     Paths are relative to the repository's root; those of outside methods are absolute.
     """
+    return [*TRAINING, _relative(methods.source(cell.method).resolve()), *_setting(cell)]
+
+
+def warmup_sources(cell: Cell) -> list[str]:
+    """The files that a cell's warm-up starts from, the same for all methods that share it."""
+    return [*TRAINING, "methods/warmup.py", *_setting(cell)]
+
+
+def _setting(cell: Cell) -> list[str]:
     own = [
-        methods.source(cell.method),
         networks.source(cell.protocol["network"]),
         datasets.source(cell.dataset),
         datasets.noise.source(cell.noise["name"]),
     ]
-    return [*TRAINING, *(_relative(path.resolve()) for path in own)]
+    return [_relative(path.resolve()) for path in own]
 
 
 def _relative(path: Path) -> str:

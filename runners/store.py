@@ -1,7 +1,8 @@
 """What lies on disk of a study: folders, atomic writes, records and states.
 
 `results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
-`epochs.jsonl`, `samples.npz` and `log.txt`; `noise/` the realised labels.
+`epochs.jsonl`, `samples.npz` and `log.txt`; `noise/` the realised labels; `warmups/` the states at
+the end of warm-ups that methods share.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ class StudyFolder:
     def __init__(self, results: Path, study: str) -> None:
         self.path = results / study
         self.cells, self.noise = self.path / "cells", self.path / "noise"
+        self.warmups = self.path / "warmups"
         self.study = self.path / "study.json"
 
     def cell(self, name: str) -> CellFolder:

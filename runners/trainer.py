@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,16 @@ import torch
 from datasets.batches import epoch_batches
 from methods.base import Batch, Method
 from runners.evaluation import Sets, epoch_metrics, to_numbers, without_empty_parts
+
+
+class Warmup(Protocol):
+    """See `runners.warmups.SharedWarmup`."""
+
+    epochs: int
+
+    def save(self, method: Method, history: list[dict[str, Any]]) -> None: ...
+
+    def restore(self, method: Method) -> list[dict[str, Any]] | None: ...
 
 
 class Diverged(Exception):
@@ -34,6 +44,7 @@ def fit(
     order: Callable[[int], np.random.Generator],
     network_seed: Callable[[int], int],
     on_epoch: Callable[[dict[str, Any]], None],
+    warmup: Warmup | None = None,
 ) -> list[dict[str, Any]]:
     """Trains for all epochs and returns the history, one entry an epoch.
 
@@ -44,18 +55,23 @@ def fit(
         order: epoch -> stream of the epoch's order and augmentation.
         network_seed: epoch -> seed of random numbers drawn inside networks (dropout).
         on_epoch: called with each entry of the history when its epoch is over.
+        warmup: where the end of the method's warm-up may be taken from, or is left for others.
 
     Raises:
         Diverged: a loss was NaN or infinite.
     """
-    history = []
-    for epoch in range(protocol["epochs"]):
+    history = (warmup.restore(method) if warmup else None) or []
+    for entry in history:
+        on_epoch(entry)
+    for epoch in range(len(history), protocol["epochs"]):
         torch.manual_seed(network_seed(epoch))
         entry = _epoch(method, sets, protocol, order(epoch), epoch)
         history.append(entry)
         on_epoch(entry)
         if None in entry["train"].values():
             raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
+        if warmup and len(history) == warmup.epochs:
+            warmup.save(method, history)
     return history
 
 

@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     made = run_grid.parser()
     made.prog, made.description = "tune.py", __doc__.splitlines()[0]
     made.add_argument("--draws", type=int, default=8, help="draws a method (default 8)")
-    made.add_argument("--seeds", type=int, default=1, help="tuning seeds, from 100 on (default 1)")
+    made.add_argument("--seeds", type=int, default=2, help="tuning seeds, from 100 on (default 2)")
     made.add_argument(
         "--development",
         type=int,

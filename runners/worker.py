@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from runners.grid import Cell
-from runners.store import StudyFolder
-
-THREADS = 1
-"""Intra-op threads of a CPU worker; one and two threads give different weights (protocol)."""
+from runners.place import Place
 
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": str(THREADS),
-    "MKL_NUM_THREADS": str(THREADS),
+    "OMP_NUM_THREADS": "1",  # one and two threads give different weights (protocol)
+    "MKL_NUM_THREADS": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic cuBLAS
     # Keep freed memory: every step allocates the same tensors (1.1 to 1.2 times faster on a CPU).
     "MALLOC_MMAP_MAX_": "0",
@@ -36,13 +33,7 @@ ENVIRONMENT = {
 """Environment of a worker, read by the libraries when the process starts."""
 
 
-def serve(
-    connection: Connection,
-    study: StudyFolder,
-    data_root: Path | None,
-    device: str,
-    threads: int,
-) -> None:
+def serve(connection: Connection, place: Place, device: str) -> None:
     """Runs the cells that arrive on `connection`; None or a closed pipe ends the process.
 
     Sends ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) and
@@ -52,8 +43,8 @@ def serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while (cell := connection.recv()) is not None:
-            with _log_to(study.cell(cell.name).log):
-                message = attempt(cell, study, data_root, device, connection.send, threads)
+            with _log_to(place.study.cell(cell.name).log):
+                message = attempt(cell, place, device, connection.send)
             connection.send(message)
 
 
@@ -63,20 +54,15 @@ def _end_with_parent() -> None:
 
 
 def attempt(
-    cell: Cell,
-    study: StudyFolder,
-    data_root: Path | None,
-    device: str,
-    send: Callable[[tuple[Any, ...]], None],
-    threads: int = THREADS,
+    cell: Cell, place: Place, device: str, send: Callable[[tuple[Any, ...]], None]
 ) -> tuple[Any, ...]:
     """Runs one cell; whatever it raises becomes `failed.json`. Returns the closing message."""
     import torch
 
     from runners.cell import run_cell
 
-    torch.set_num_threads(threads)
-    folder = study.cell(cell.name)
+    torch.set_num_threads(place.threads)
+    folder = place.study.cell(cell.name)
 
     def report(entry: dict[str, Any]) -> None:
         judged = entry.get("test", entry.get("dev"))
@@ -84,7 +70,7 @@ def attempt(
         send(("epoch", cell.name, entry["epoch"], cell.protocol["epochs"]))
 
     try:
-        record = run_cell(cell, study, data_root, torch.device(device), report)
+        record = run_cell(cell, place, torch.device(device), report)
     except Exception as error:
         details = traceback.format_exc()
         print(details, file=sys.stderr)

@@ -65,7 +65,11 @@ class Ready:
     sets: Sets
     method: Method
 
-    def train(self, on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None) -> list:
+    def train(
+        self,
+        on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None,
+        warmup: trainer.Warmup | None = None,
+    ) -> list:
         """Trains as a run does; returns the history."""
         name, seed = self.cell.dataset, self.cell.seed
         return trainer.fit(
@@ -75,6 +79,7 @@ class Ready:
             order=lambda epoch: stream("order", name, seed, epoch),
             network_seed=lambda epoch: torch_seed("dropout", name, seed, epoch),
             on_epoch=on_epoch,
+            warmup=warmup,
         )
 
     def first_batch(self) -> Batch:

@@ -1,0 +1,25 @@
+"""Where a run finds its data, leaves its results, and what it may share between cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.store import StudyFolder
+
+
+@dataclass(frozen=True)
+class Place:
+    """What all cells of a run have in common and no number depends on.
+
+    Attributes:
+        study: the study's folder of results.
+        data_root: where data sets are looked for first.
+        share_warmup: whether methods with the same warm-up take it from each other.
+        threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
+    """
+
+    study: StudyFolder
+    data_root: Path | None = None
+    share_warmup: bool = True
+    threads: int = 1

@@ -1,0 +1,84 @@
+"""Warm-ups shared between methods: trained by the first cell of a setting, read by the others.
+
+Within a warm-up only the network and its optimiser change, and every random stream is a function of
+the epoch, so their state and the history are all that the rest of a cell needs: its record is the
+same bits with and without sharing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from methods.base import Method
+from methods.warmup import WarmupMethod
+from runners.provenance import fingerprint
+from runners.sources import warmup_sources
+from runners.store import sha256_of, write_atomically
+
+if TYPE_CHECKING:
+    from runners.grid import Cell
+
+DIGEST = 64
+"""Length of the SHA-256 in front of the content, in hexadecimal digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedWarmup:
+    """The warm-up of one setting, length and code.
+
+    Attributes:
+        path: of the artefact; its name is a key of all that decides its numbers.
+        epochs: length of the warm-up.
+    """
+
+    path: Path
+    epochs: int
+
+    @classmethod
+    def of(cls, cell: Cell, method: Method, folder: Path) -> SharedWarmup | None:
+        """That of a cell; None for a method without a shared warm-up."""
+        if not isinstance(method, WarmupMethod):
+            return None
+        decides = {
+            **{name: getattr(cell, name) for name in ("dataset", "noise", "seed", "protocol")},
+            "epochs": method.warmup_epochs,
+            "code": fingerprint(warmup_sources(cell)),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": method.task.noisy_labels.device.type,
+        }
+        return cls(folder / f"{sha256_of(decides)[:32]}.pt", method.warmup_epochs)
+
+    def save(self, method: Method, history: list[dict[str, Any]]) -> None:
+        """Writes the state at the end of the warm-up; whoever comes second changes nothing."""
+        content = io.BytesIO()
+        state = {"network": method.network.state_dict(), "optimizer": method.optimizer.state_dict()}
+        torch.save({**state, "history": history}, content)
+        payload = content.getvalue()
+        digest = hashlib.sha256(payload).hexdigest().encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, lambda file: file.write(digest + payload))
+
+    def restore(self, method: Method) -> list[dict[str, Any]] | None:
+        """Puts a method to the end of its warm-up and returns the history up to there.
+
+        None where there is no artefact or its checksum is wrong; then nothing has changed.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, payload = content[:DIGEST], content[DIGEST:]
+        if hashlib.sha256(payload).hexdigest().encode() != digest:
+            return None
+        device = method.task.noisy_labels.device
+        state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+        method.network.load_state_dict(state["network"])
+        method.optimizer.load_state_dict(state["optimizer"])
+        return state["history"]
