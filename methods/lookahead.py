@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from methods.tangent import KeptForward, Untraceable, give_up, random_state, replayed, trace
+from methods.randomness import random_state, replayed
+from methods.tangent import KeptForward, Untraceable, give_up, trace
 
 
 class LookAhead:

@@ -8,10 +8,8 @@ graph. The layers that cost something have their rule below; any other node is d
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,6 +22,8 @@ from torch.func import functional_call
 from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+
+from methods.randomness import random_state, replayed
 
 LINEAR_MAPS = (nn.Identity, nn.Flatten, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
@@ -68,10 +68,11 @@ def give_up(network: nn.Module, error: Exception) -> None:
 
 
 def _traced(network: nn.Module) -> Trace:
-    if len(list(network.named_parameters(remove_duplicate=False))) != len(
-        list(network.parameters())
-    ):
+    parameters = [p for _, p in network.named_parameters(remove_duplicate=False)]
+    if len(parameters) != len(set(parameters)):
         raise Untraceable("layers share parameters")
+    if not all(p.requires_grad for p in parameters):
+        raise Untraceable("some parameters are frozen")
     graph = fx.symbolic_trace(network)
     frees: dict[fx.Node, list[fx.Node]] = {}
     seen: set[fx.Node] = set()
@@ -236,22 +237,3 @@ def _batchnorm(
     constant = constant - gain * expected - slope * mean
     result = (moved * gain.view(shape)).addcmul_(x, slope.view(shape))
     return result.add_(constant.view(shape))
-
-
-@contextlib.contextmanager
-def replayed(state: Tensor | None, device: torch.device) -> Iterator[None]:
-    """Inside, random numbers repeat those that followed `state`; None changes nothing."""
-    if state is None:
-        yield
-        return
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(state, device)
-        else:
-            torch.set_rng_state(state)
-        yield
-
-
-def random_state(device: torch.device) -> Tensor:
-    """State of the global generator that dropout on this device draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
