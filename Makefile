@@ -5,7 +5,15 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 STUDY ?= benchmark.yaml
 
-.PHONY: setup run test test-slow check
+.PHONY: setup run test test-slow check gpu-check
+
+# `make gpu-check PYTHON=python3` takes that interpreter as it is and sets nothing up.
+ifeq ($(origin PYTHON),command line)
+GPU_PYTHON := $(PYTHON)
+else
+GPU_PYTHON := $(BIN)/python
+GPU_SETUP := setup
+endif
 
 setup: $(VENV)/.ready
 
@@ -35,3 +43,8 @@ test: check
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
+
+gpu-check: $(GPU_SETUP)
+	$(GPU_PYTHON) -m pytest -q -m gpu
+	$(GPU_PYTHON) runners/benchmark_step.py --device cuda --against double-backward --json results/speed
+	$(GPU_PYTHON) runners/benchmark_grid.py --device cuda --json results/speed

@@ -1,8 +1,8 @@
-"""What the local pool makes of two cores: `python runners/benchmark_grid.py`.
+"""What the local pool makes of a machine: `python runners/benchmark_grid.py`.
 
 Runs one small grid, in interleaved rounds, with one worker of one thread, with two workers of one
-thread, and with one worker of two threads, and prints cells an hour (start-up included) and the
-ratios between them.
+thread, and with one worker of two threads (on a GPU: with one, two and four workers), and prints
+cells an hour, start-up included, and the ratios between them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+import torch  # noqa: E402
+
 from runners.config import load_study  # noqa: E402
 from runners.grid import Cell, cells, study_json  # noqa: E402
 from runners.launch import run_in_pool  # noqa: E402
 from runners.place import Place  # noqa: E402
-from runners.store import StudyFolder, write_json  # noqa: E402
+from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
+from runners.store import StudyFolder  # noqa: E402
 
 STUDY = ROOT / "benchmark.yaml"
 WAYS = {
-    "1 worker x 1 thread": (1, 1),
-    "2 workers x 1 thread": (2, 1),
-    "1 worker x 2 threads": (1, 2),
+    "cpu": {
+        "1 worker x 1 thread": (1, 1),
+        "2 workers x 1 thread": (2, 1),
+        "1 worker x 2 threads": (1, 2),
+    },
+    "cuda": {"1 worker": (1, 1), "2 workers": (2, 1), "4 workers": (4, 1)},
 }
+"""Device -> way of running -> (workers, threads of each)."""
 
 
 def grid(seeds: int, epochs: int) -> tuple[list[Cell], dict]:
@@ -45,14 +52,14 @@ def grid(seeds: int, epochs: int) -> tuple[list[Cell], dict]:
     return made, study_json(study, made)
 
 
-def seconds(chosen: list[Cell], document: dict, workers: int, threads: int) -> float:
+def seconds(chosen: list[Cell], document: dict, device: str, workers: int, threads: int) -> float:
     """Wall time of all cells in a fresh results folder."""
     with tempfile.TemporaryDirectory() as folder:
         study = StudyFolder(Path(folder), "speed")
         study.prepare(document)
         began = time.perf_counter()
         place = Place(study, threads=threads)
-        run_in_pool(chosen, place, ["cpu"] * workers, _refuse_failures)
+        run_in_pool(chosen, place, [device] * workers, _refuse_failures)
         return time.perf_counter() - began
 
 
@@ -66,30 +73,34 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of all three (default 3)")
     parser.add_argument("--seeds", type=int, default=6, help="cells are twice as many (default 6)")
     parser.add_argument("--epochs", type=int, default=3, help="epochs a cell (default 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
+    parser.add_argument("--device", choices=WAYS, default="cpu")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=JSON_HELP)
     options = parser.parse_args()
     chosen, document = grid(options.seeds, options.epochs)
-    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    ways = WAYS[options.device]
+    times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
-        for way, (workers, threads) in WAYS.items():
-            times[way].append(seconds(chosen, document, workers, threads))
+        for way, how in ways.items():
+            times[way].append(seconds(chosen, document, options.device, *how))
     best = {way: min(taken) for way, taken in times.items()}
+    first = next(iter(best.values()))
     rows = [
         {
             "way": way,
             "cells_per_hour": round(3600 * len(chosen) / best[way], 1),
             "min_s": round(best[way], 2),
             "median_s": round(statistics.median(times[way]), 2),
+            "times_the_first": round(first / best[way], 3),
         }
-        for way in WAYS
+        for way in ways
     ]
     for row in rows:
-        print(f"{row['way']:<22} {row['cells_per_hour']:>8} cells/h   {row['min_s']} s")
-    one, two, threaded = (best[way] for way in WAYS)
-    print(f"two workers are {one / two:.2f} times one worker of one thread")
-    print(f"two workers are {threaded / two:.2f} times one worker of two threads")
+        print(
+            f"{row['way']:<22} {row['cells_per_hour']:>8} cells/h  {row['min_s']:>7} s  "
+            f"{row['times_the_first']:.2f} times the first"
+        )
     if options.json:
-        write_json(options.json, rows)
+        write_rows(options.json, f"{device_name(torch.device(options.device))}-pool", rows)
     return 0
 
 

@@ -28,7 +28,7 @@ from datasets.batches import EndlessBatches, ImageSet  # noqa: E402
 from methods.base import Batch, Method, Task  # noqa: E402
 from methods.declaration import Privileges  # noqa: E402
 from runners.memory import peak_memory_mb, reset_peak_memory  # noqa: E402
-from runners.store import write_json  # noqa: E402
+from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
 from tests.oracles import DOUBLE_BACKWARD  # noqa: E402
 
 CLASSES, BATCH, CLEAN, BATCHES = 10, 128, 250, 4
@@ -183,10 +183,6 @@ def ideal_ratio(method: str, variant: str) -> float | None:
     return round(IDEAL_PASSES.get((method, variant), 3) / 3, 2)
 
 
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
 def peak_of(key: tuple[str, str], options: argparse.Namespace) -> float:
     """Peak memory above base of one variant, measured in a process of its own."""
     command = [sys.executable, __file__, "--network", options.network, "--device", options.device]
@@ -228,7 +224,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10, help="timed steps a variant (default 10)")
     parser.add_argument("--warmup", type=int, default=2, help="untimed steps (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="intra-op threads (default 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=JSON_HELP)
     parser.add_argument("--peak", nargs=2, metavar=("METHOD", "VARIANT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -243,7 +239,7 @@ def main() -> int:
     print(f"{options.network}, batch {BATCH}, {device_name(device)}, {options.threads} thread(s)")
     print(table(rows))
     if options.json:
-        write_json(options.json, [asdict(row) for row in rows])
+        write_rows(options.json, device_name(device), [asdict(row) for row in rows])
     return 0
 
 

@@ -184,9 +184,9 @@ def execute(
         return {}
     workers = min(len(devices), len(todo)) if in_pool else 1
     seconds = {cell.name: plan.seconds[cell.name] for cell in todo}
-    progress = Progress(seconds, workers, sum(s == State.DONE for s in plan.states.values()))
     how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0].partition(':')[0]}"
     print(f"{len(plan.cells)} cells: {plan.counts()}; running {len(todo)} with {how}", flush=True)
+    progress = Progress(seconds, workers, sum(s == State.DONE for s in plan.states.values()))
     try:
         if in_pool:
             run_in_pool(todo, place, devices, progress.take)
