@@ -73,7 +73,7 @@ class Progress:
         if worked == 0:
             return counts
         elapsed = time.monotonic() - self.began
-        left = (sum(self.seconds.values()) - worked) * elapsed / worked
+        left = max(0.0, sum(self.seconds.values()) - worked) * elapsed / worked
         finished = len(self.done) + len(self.failed)
         rate = f", {3600 * finished / elapsed:.0f} cells/h" if finished else ""
         return f"{counts}{rate}, {duration(left)} left"
