@@ -57,11 +57,10 @@ def load(name: str) -> type:
     """
     if not is_outside(name):
         module = importlib.import_module(f"methods.{_files()[name][0].stem}")
-        return next(
-            value
-            for value in vars(module).values()
-            if getattr(value, "declaration", None) is module.DECLARATION
-        )
+        for value in vars(module).values():
+            if getattr(value, "declaration", None) is module.DECLARATION:
+                return value
+        raise ImportError(f"{name}: no class of {module.__name__} has @register(DECLARATION)")
     module_name, _, class_name = name.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)

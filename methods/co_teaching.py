@@ -7,8 +7,9 @@ consulted only).
 Differences from the paper: optimiser and schedule are the protocol's (paper: Adam, linear decay);
 T_k is a third of the epochs (paper track: 10 of 200, as published); tau is the realised rate of
 the whole training part. The loss is the mean over the kept samples (the official code divides by
-their number once more, which Adam cancels and SGD would not). Network 0 is reported, the mean of
-both beside it.
+their number once more, which Adam cancels and SGD would not). The forget rate is the paper's
+tau * min(T^c / T_k, 1) with T = 0 in the first epoch; the official code's ramp goes to tau^c, and
+its first trained epoch forgets tau / 9 already. Network 0 is reported, the mean of both beside it.
 """
 
 from dataclasses import dataclass

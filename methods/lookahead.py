@@ -81,7 +81,8 @@ class LookAhead:
     def _along(self, theta: dict[str, Tensor], direction: dict[str, Tensor]) -> Tensor:
         if self._kept is not None:
             try:
-                return self._kept.tangent(direction)
+                with still_batchnorm(self.network):
+                    return self._kept.tangent(direction)
             except Untraceable as error:
                 give_up(self.network, error)
         with (

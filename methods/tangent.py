@@ -26,8 +26,10 @@ from torch.nn.modules.dropout import _DropoutNd
 from methods.randomness import random_state, replayed
 
 LINEAR_MAPS = (nn.Identity, nn.Flatten, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-ADDITIONS = (operator.add, operator.iadd, torch.add)
-RELUS = (F.relu, torch.relu, "relu", "relu_")
+ADDITIONS = (operator.add, torch.add)
+IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
+RELUS = (F.relu, torch.relu, torch.relu_, F.relu_, "relu", "relu_")
+RANDOM = ("rrelu", "gumbel_softmax", "bernoulli", "rand", "randn", "rand_like", "randn_like")
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout)
 
 
@@ -79,12 +81,22 @@ def _traced(network: nn.Module) -> Trace:
     for node in reversed(graph.graph.nodes):
         module = graph.get_submodule(node.target) if node.op == "call_module" else None
         in_place = getattr(module, "inplace", False) or node.kwargs.get("inplace", False)
-        in_place |= node.op == "call_method" and node.target.endswith("_")
-        if in_place and not _is_relu(node, module):
+        in_place |= _name(node).endswith("_") or node.target in IN_PLACE
+        alone = all(len(used.users) == 1 for used in node.all_input_nodes)
+        if in_place and not (_is_relu(node, module) and alone):
             raise Untraceable(f"{node.name} overwrites its input")
+        if isinstance(module, nn.RReLU) or _name(node) in RANDOM:
+            raise Untraceable(f"{node.name} draws random numbers")
         frees[node] = [used for used in node.all_input_nodes if used not in seen]
         seen.update(node.all_input_nodes)
     return Trace(graph, frees)
+
+
+def _name(node: fx.Node) -> str:
+    """Name of the function or tensor method that a node calls, "" for other nodes."""
+    if node.op == "call_function":
+        return getattr(node.target, "__name__", "")
+    return node.target if node.op == "call_method" else ""
 
 
 def _is_relu(node: fx.Node, module: nn.Module | None) -> bool:
@@ -99,6 +111,7 @@ class KeptForward(fx.Interpreter):
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace.graph, garbage_collect_values=False)
+        self.extra_traceback = False  # an error of the network is reported as it is
         self.frees = trace.frees
         self.random_states: dict[fx.Node, Tensor] = {}
         self.statistics: dict[fx.Node, tuple[Tensor, Tensor]] = {}
@@ -169,7 +182,8 @@ class KeptForward(fx.Interpreter):
             moved = tangents[used]
             return value if moved is None else forward_mode.make_dual(value, moved)
 
-        device = tangents[next(n for n in node.all_input_nodes if tangents[n] is not None)].device
+        moving = [tangents[n] for n in node.all_input_nodes if tangents[n] is not None]
+        device = [*own.values(), *moving][0].device
         with replayed(self.random_states.get(node), device), forward_mode.dual_level():
             arguments, named = map_arg(node.args, dual), map_arg(node.kwargs, dual)
             if module is not None:
@@ -200,7 +214,9 @@ def _affine(
 
 
 def _is_trained_batchnorm(module: nn.Module | None) -> bool:
-    return isinstance(module, _BatchNorm) and module.training and module.affine
+    """Whether the rule for BatchNorm holds: batch statistics, weight and bias."""
+    affine = isinstance(module, _BatchNorm) and module.weight is not None
+    return affine and module.bias is not None and module.training
 
 
 def _statistics(layer: _BatchNorm, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:

@@ -77,11 +77,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help=JSON_HELP)
     options = parser.parse_args()
     chosen, document = grid(options.seeds, options.epochs)
-    ways = WAYS[options.device]
+    ways, device = WAYS[options.device], {"cpu": "cpu", "cuda": "cuda:0"}[options.device]
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, how in ways.items():
-            times[way].append(seconds(chosen, document, options.device, *how))
+            times[way].append(seconds(chosen, document, device, *how))
     best = {way: min(taken) for way, taken in times.items()}
     first = next(iter(best.values()))
     rows = [

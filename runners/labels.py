@@ -37,7 +37,9 @@ class NoisyLabels:
 def noisy_labels(
     folder: Path, dataset: Dataset, truth: np.ndarray, noise: dict[str, Any], seed: int
 ) -> NoisyLabels:
-    """Loads the stored labels, or draws and stores them.
+    """Draws the labels, and stores them unless the same ones are stored already.
+
+    Drawing takes milliseconds; so labels of older code are never taken for those of today's.
 
     Args:
         folder: the study's `noise` folder.
@@ -46,18 +48,13 @@ def noisy_labels(
     """
     model = datasets.noise.get(noise["name"])(**noise)
     path = folder / f"{dataset.name}__{model.slug}__s{seed}.npz"
-    labels = _read(path)
-    if labels is None:
-        labels = model.corrupt(truth, dataset, noise_stream(dataset.name, noise, seed))
-        write_atomically(
-            path,
-            lambda file: np.savez_compressed(
-                file, labels=labels, sha256=np.array(labels_sha256(labels))
-            ),
-        )
+    labels = model.corrupt(truth, dataset, noise_stream(dataset.name, noise, seed))
+    digest = labels_sha256(labels)
+    if not _holds(path, digest):
+        content = {"labels": labels, "sha256": np.array(digest)}
+        write_atomically(path, lambda file: np.savez_compressed(file, **content))
     rate, matrix = realised(truth, labels, dataset.classes)
-    transition = model.transition_matrix(dataset)
-    return NoisyLabels(labels, transition, rate, matrix, labels_sha256(labels))
+    return NoisyLabels(labels, model.transition_matrix(dataset), rate, matrix, digest)
 
 
 def noise_stream(dataset: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
@@ -65,11 +62,10 @@ def noise_stream(dataset: str, noise: dict[str, Any], seed: int) -> np.random.Ge
     return stream("noise", dataset, canonical(noise), seed)
 
 
-def _read(path: Path) -> np.ndarray | None:
-    """Stored labels; None where there are none or the file is not what was written."""
+def _holds(path: Path, digest: str) -> bool:
+    """Whether a file is there, whole, and holds the labels with this checksum."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            labels, expected = file["labels"], str(file["sha256"])
+            return labels_sha256(file["labels"]) == digest
     except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
-        return None
-    return labels if labels_sha256(labels) == expected else None
+        return False

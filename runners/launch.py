@@ -33,6 +33,7 @@ class _Worker:
 
 def run_in_process(cells: Sequence[Cell], place: Place, device: str, report: Report) -> None:
     """Runs cells one after the other in this process, where a debugger can follow them."""
+    os.environ.update(worker.ENVIRONMENT)  # torch is imported later, by the first cell
     for cell in cells:
         report(("started", cell.name))
         report(worker.attempt(cell, place, device, report))
@@ -65,6 +66,8 @@ def run_in_pool(
                 report(message)
                 if message[0] == "epoch":
                     continue
+                if message[0] == "failed" and devices[number] != "cpu":
+                    _stop([workers[number]])  # an error may have broken its CUDA context
                 if connection.closed:  # the worker is dead
                     workers[number] = _start(place, devices[number])
                 _assign(workers[number], waiting, report)
@@ -83,7 +86,7 @@ def _start(place: Place, device: str) -> _Worker:
 
 def _assign(idle: _Worker, waiting: list[Cell], report: Report) -> None:
     idle.cell = waiting.pop() if waiting else None
-    with contextlib.suppress(BrokenPipeError):  # a dead worker: its pipe's end says so next
+    with contextlib.suppress(ConnectionError):  # a dead worker: its pipe's end says so next
         idle.connection.send(idle.cell)
     if idle.cell is not None:
         report(("started", idle.cell.name))
@@ -93,7 +96,7 @@ def _receive(busy: _Worker, study: StudyFolder) -> Message:
     """The worker's next message; the end of its pipe means that it died with its cell."""
     try:
         return busy.connection.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):
         busy.process.join()
         busy.connection.close()
         folder = study.cell(busy.cell.name)

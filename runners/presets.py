@@ -30,7 +30,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "noisy_val": 0.0,  # all noisy images are trained on
     },
     # Zhang and Sabuncu 2018, NeurIPS, as in AlanChou/Truncated-Loss main.py:30-43 (unofficial).
-    # Deviations: pruning uses the current network, not the best one on test data.
+    # Deviations: pruning uses the current network, not the best one on test data. The loss is the
+    # plain one; that repository's is `{name: gce, truncated: true}`.
     "gce": {
         "network": "resnet34",
         "epochs": 120,
@@ -48,7 +49,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # Shu et al. 2019, NeurIPS; code xjtushujun/meta-weight-net MW-Net.py (the "stable" script).
     # Deviations: crops are padded with zeros (the code reflects), the clean images are those of
-    # the seed and never in the training part (in the code the two overlap for seeds other than 1).
+    # the seed and never in the training part (in the code the two overlap for seeds other than 1),
+    # shortcuts of `resnet32` are option B (see networks/resnet.py).
     "mw_net": {
         "network": "resnet32",
         "epochs": 120,
@@ -66,7 +68,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # Han et al. 2018, NeurIPS; code bhanML/Co-teaching main.py.
     # Deviations: cnn8 instead of the paper's 9-layer network with dropout, beta 1 stays at 0.9
-    # (the code lowers it to 0.1 at epoch 80), images are normalised (the code's are not).
+    # (the code lowers it to 0.1 at epoch 80), images are normalised (the code's are not), the ramp
+    # of the forget rate is the paper's (see methods/co_teaching.py).
     "co_teaching": {
         "network": "cnn8",
         "epochs": 200,

@@ -112,15 +112,22 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
 
 @functools.cache
 def _meaning(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            node.body = body[1:]
-    return ast.dump(tree)
+    return _dump(_tree(path))
 
 
-def _is_docstring(node: ast.AST) -> bool:
+def _dump(node: object) -> str:
+    """A syntax tree as text, the same under all versions of Python: empty fields are left out."""
+    if isinstance(node, list):
+        return f"[{', '.join(_dump(item) for item in node if not _is_docstring(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+    inside = ", ".join(f"{name}={_dump(value)}" for name, value in fields)
+    return f"{type(node).__name__}({inside})"
+
+
+def _is_docstring(node: object) -> bool:
+    """Whether a statement is a bare string: of a module, class, function or attribute."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

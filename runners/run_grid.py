@@ -168,7 +168,7 @@ def count_gpus() -> int:
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
         return 0
     code = "import torch; print(torch.cuda.device_count())"
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    asked = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     return int(asked.stdout or 0) if asked.returncode == 0 else 0
 
 

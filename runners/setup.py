@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,24 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Sets:
         noisy_val=_image_set(data, split.noisy_val, given, device),
         clean_val=_image_set(data, split.clean_val, truth, device),
     )
+
+
+def epoch_streams(cell: Cell) -> dict[str, Callable[[int], Any]]:
+    """Epoch -> the stream of its order and views, and the seed of numbers drawn in networks."""
+    return {
+        "order": lambda epoch: stream("order", cell.dataset, cell.seed, epoch),
+        "network_seed": lambda epoch: torch_seed("dropout", cell.dataset, cell.seed, epoch),
+    }
+
+
+def set_arithmetic(protocol: dict[str, Any], device: torch.device) -> None:
+    """What the protocol says of a GPU's arithmetic; a process keeps nothing of its last cell."""
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(protocol["deterministic"])
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = not protocol["deterministic"]
+        torch.backends.cudnn.allow_tf32 = protocol["tf32"]
+        torch.backends.cuda.matmul.allow_tf32 = protocol["tf32"]
 
 
 def build_method(cell: Cell, data: Data, sets: evaluation.Sets, device: torch.device) -> Method:

@@ -14,7 +14,7 @@ from runners.provenance import ROOT
 if TYPE_CHECKING:
     from runners.grid import Cell
 
-TRAINING = ("runners/trainer.py", "runners/setup.py", "runners/record.py")
+TRAINING = ("runners/setup.py", "runners/summary.py", "runners/trainer.py")
 
 
 def sources(cell: Cell) -> list[str]:

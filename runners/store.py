@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 SCHEMA = 1
-"""Version of the record's format."""
+"""Version of the formats of records, `study.json` and `failed.json`."""
 
 
 class State(enum.StrEnum):

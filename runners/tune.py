@@ -39,14 +39,24 @@ FIRST_SEED = 100
 
 DEVELOPMENT_IMAGES = 1500
 
+MOST_TRIES = 20
+"""Random draws for one that is new: a range of a few choices may hold fewer than asked for."""
+
 
 def draws(dataset: str, method: str, count: int) -> list[dict[str, Any]]:
     """The hyper-parameters to try: the default, then random draws of the declared ranges."""
     declared = methods.declaration(method)
     tried: list[dict[str, Any]] = [{}]
     rng = stream("tuning", dataset, method)
-    while len(tried) < count and (drawn := declared.draw(rng)):
-        tried.append(drawn)
+    for _ in range(MOST_TRIES * count):
+        drawn = declared.draw(rng)
+        if (
+            len(tried) < count
+            and drawn
+            and {**declared.defaults, **drawn}
+            not in [{**declared.defaults, **one} for one in tried]
+        ):
+            tried.append(drawn)
     return tried
 
 
@@ -178,8 +188,10 @@ def tune(options: argparse.Namespace) -> int:
     """Runs all draws of all data sets of the study and writes what they came to."""
     if options.study is None:
         raise run_grid.UserError("tune.py: no study given: must be a YAML file")
-    if options.draws < 1 or options.seeds < 1:
-        raise run_grid.UserError("tune.py: --draws and --seeds must be at least 1")
+    for name in ("draws", "seeds", "development"):
+        if getattr(options, name) < 1:
+            value = f"--{name}: {getattr(options, name)}"
+            raise run_grid.UserError(f"{value} is not allowed: must be at least 1")
     study = load_study(options.study, run_grid.all_overrides(options))
     only_part = options.plan or bool(options.only)
     if not only_part:

@@ -28,35 +28,38 @@ DIGEST = 64
 """Length of the SHA-256 in front of the content, in hexadecimal digits."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class SharedWarmup:
     """The warm-up of one setting, length and code.
 
     Attributes:
         path: of the artefact; its name is a key of all that decides its numbers.
         epochs: length of the warm-up.
+        restored: epochs that `restore` has taken over.
     """
 
     path: Path
     epochs: int
+    restored: int = 0
 
     @classmethod
     def of(cls, cell: Cell, method: Method, folder: Path) -> SharedWarmup | None:
-        """That of a cell; None for a method without a shared warm-up."""
-        if not isinstance(method, WarmupMethod):
+        """That of a cell; None for a method without one, or with steps of its own in it."""
+        if type(method).step is not WarmupMethod.step:
             return None
+        device = method.task.noisy_labels.device
         decides = {
             **{name: getattr(cell, name) for name in ("dataset", "noise", "seed", "protocol")},
             "epochs": method.warmup_epochs,
             "code": fingerprint(warmup_sources(cell)),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
-            "device": method.task.noisy_labels.device.type,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         }
         return cls(folder / f"{sha256_of(decides)[:32]}.pt", method.warmup_epochs)
 
     def save(self, method: Method, history: list[dict[str, Any]]) -> None:
-        """Writes the state at the end of the warm-up; whoever comes second changes nothing."""
+        """Writes the state at the end of the warm-up, for the methods that come later."""
         content = io.BytesIO()
         state = {"network": method.network.state_dict(), "optimizer": method.optimizer.state_dict()}
         torch.save({**state, "history": history}, content)
@@ -72,13 +75,14 @@ class SharedWarmup:
         """
         try:
             content = self.path.read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         digest, payload = content[:DIGEST], content[DIGEST:]
         if hashlib.sha256(payload).hexdigest().encode() != digest:
             return None
-        device = method.task.noisy_labels.device
-        state = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
+        # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         method.network.load_state_dict(state["network"])
         method.optimizer.load_state_dict(state["optimizer"])
+        self.restored = len(state["history"])
         return state["history"]

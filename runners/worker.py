@@ -21,6 +21,9 @@ from typing import Any
 from runners.grid import Cell
 from runners.place import Place
 
+REASON = 300
+"""Characters of an error that lists show; all of it stands in `failed.json` and the log."""
+
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # one and two threads give different weights (protocol)
     "MKL_NUM_THREADS": "1",
@@ -62,6 +65,9 @@ def attempt(
     from runners.cell import run_cell
 
     torch.set_num_threads(place.threads)
+    if device != "cpu":
+        torch.cuda.set_device(device)
+        torch.cuda.init()
     folder = place.study.cell(cell.name)
 
     def report(entry: dict[str, Any]) -> None:
@@ -74,7 +80,7 @@ def attempt(
     except Exception as error:
         details = traceback.format_exc()
         print(details, file=sys.stderr)
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON]
         folder.write_failure(reason, details, folder.attempts() + 1)
         return "failed", cell.name, reason
     last = record["accuracy"]["last"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
 import methods
 from datasets.batches import epoch_batches
 from methods.base import Batch
+from runners.provenance import ROOT
 from runners.record import weights_sha256
 from runners.seeds import stream
 from tests.made_cells import CPU, make_cell, ready
@@ -62,3 +67,25 @@ def test_no_step_waits_for_the_device(name, tmp_path):
             run.method.step(Batch(*parts))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("name", ["metalabelnet", "co_teaching"])
+def test_the_pool_and_the_main_process_leave_the_same_bits(name, tmp_path):
+    study = tmp_path / "gpu.yaml"
+    study.write_text(
+        "study: gpu\naxes: {dataset: simulated, noise: {name: symmetric, rate: 0.4}, "
+        f"method: {name}, seed: 2}}\nprotocol: {{epochs: 2, batch_size: 64}}\n"
+    )
+    weights = []
+    for workers in ("0", "2"):
+        results = tmp_path / workers
+        run = run_grid(study, "--device", "cuda", "--workers", workers, "--results", results)
+        assert run.returncode == 0, run.stderr
+        records = sorted((results / "gpu" / "cells").glob("*/record.json"))
+        weights.append([json.loads(path.read_text())["final_weights_sha256"] for path in records])
+    assert len(weights[0]) == 2 and weights[0] == weights[1]
+
+
+def run_grid(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "runners" / "run_grid.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)

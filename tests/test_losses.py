@@ -52,7 +52,7 @@ def test_controls_learn_from_clean_batches_by_one_step_down_their_cross_entropy(
     method = tiny_method(name, task=granted_task(clean, epochs=1))
     method.begin_epoch(0)
     if name == "fine_tune":
-        method.in_warmup = False
+        method.in_stage2 = True
     w, b, x, p, y = linear_parts(method.network, clean)
     loss = method.step(Batch(torch.full((6, 4), math.nan), torch.zeros(6).long(), torch.arange(6)))
     assert loss["loss"].item() == pytest.approx(-np.log((p * y).sum(1)).mean())

@@ -146,7 +146,7 @@ def test_a_second_tuning_run_trains_nothing_and_writes_the_same(tuned):
 def test_a_plan_of_tuning_writes_nothing(tmp_path):
     write_study(tmp_path / "study.yaml", METHODS)
     run = tune(tmp_path, "--draws", "3", "--plan")
-    assert run.returncode == 0 and "7 cells: 7 missing" in run.stdout
+    assert run.returncode == 0 and "14 cells: 14 missing" in run.stdout  # two seeds
     assert not (tmp_path / "results").exists() and not (tmp_path / "out").exists()
 
 

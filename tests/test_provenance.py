@@ -1,0 +1,94 @@
+"""The code's fingerprint notices what can change a number, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runners import provenance
+from runners.config import load_study
+from runners.grid import cells
+from runners.plan import Fingerprints
+from runners.store import CellFolder, State
+
+CODE = '''"""A module."""
+from methods.helper import factor
+
+LIMIT = 3
+"""An attribute's docstring."""
+
+
+def double(x):
+    """Twice x."""
+    return factor * x
+'''
+HELPER = "factor = 2\n"
+
+
+def fingerprint_of(folder: Path, monkeypatch, code: str = CODE, helper: str = HELPER) -> str:
+    """Fingerprint of `methods/main.py` in a made-up repository."""
+    (folder / "methods").mkdir(parents=True)
+    (folder / "methods" / "__init__.py").touch()
+    (folder / "methods" / "main.py").write_text(code)
+    (folder / "methods" / "helper.py").write_text(helper)
+    (folder / "methods" / "other.py").write_text(folder.name)
+    monkeypatch.setattr(provenance, "ROOT", folder)
+    return provenance.fingerprint(["methods/main.py"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""A module."""', '"""Another text."""\n# and a comment'),
+        ('"""An attribute\'s docstring."""\n', ""),
+        ('    """Twice x."""\n', ""),
+        ("factor * x", "(factor  *  x)  # twice"),
+    ],
+    ids=["module docstring and comment", "attribute docstring", "docstring", "formatting"],
+)
+def test_words_and_formatting_leave_the_fingerprint_alone(old, new, tmp_path, monkeypatch):
+    assert old in CODE
+    before = fingerprint_of(tmp_path / "a", monkeypatch)
+    assert fingerprint_of(tmp_path / "b", monkeypatch, CODE.replace(old, new)) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "helper"),
+    [
+        (CODE.replace("factor * x", "factor + x"), HELPER),
+        (CODE.replace("LIMIT = 3", "LIMIT = 4"), HELPER),
+        (CODE, "factor = 2.0\n"),
+    ],
+    ids=["an operator", "a constant", "a file that is imported"],
+)
+def test_what_can_change_a_number_changes_the_fingerprint(code, helper, tmp_path, monkeypatch):
+    before = fingerprint_of(tmp_path / "a", monkeypatch)
+    assert fingerprint_of(tmp_path / "b", monkeypatch, code, helper) != before
+
+
+def test_a_file_that_nothing_imports_does_not_count(tmp_path, monkeypatch):
+    # `methods/other.py` holds the folder's name, so it differs.
+    one, two = (fingerprint_of(tmp_path / name, monkeypatch) for name in "ab")
+    assert one == two
+
+
+def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "study: s\naxes: {dataset: simulated, noise: {name: symmetric, rate: [0.2, 0.4]}, "
+        "method: [gce, co_teaching], seed: 2}\n"
+    )
+    fingerprints = Fingerprints()
+    found = {(cell.method, fingerprints[cell]) for cell in cells(load_study(file))}
+    assert len(found) == 2
+
+
+def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_path):
+    folder = CellFolder(tmp_path)
+    assert folder.state("today") == State.MISSING
+    folder.write_record({"provenance": {"fingerprint": "yesterday"}, "accuracy": 0.5})
+    assert folder.state("yesterday") == State.DONE
+    assert folder.state("today") == State.STALE
+    folder.record.write_text(folder.record.read_text().replace("0.5", "0.9"))
+    assert folder.state("yesterday") == State.DAMAGED
