@@ -90,6 +90,11 @@ def guarded(command: Callable[[], int]) -> int:
         for problem in getattr(error, "problems", [str(error)]):
             print(problem, file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}: must be readable and writable", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", *sys.argv])
         print(f"\nstopped; finished cells are kept; go on with: {again}", file=sys.stderr)
@@ -117,7 +122,10 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     root = data_root(options.data, study)
     devices = choose_devices(study)
     for name in dict.fromkeys(cell.dataset for cell in selected):
-        datasets.get(name).check(root)
+        try:
+            datasets.get(name).check(root)
+        except DataError as error:
+            raise UserError(f"{options.study}: axes.dataset: {error}") from error
     folder = StudyFolder(options.results.resolve(), study.name)
     plan = make_plan(selected, folder)
     if options.plan:
@@ -153,7 +161,7 @@ def choose_devices(study: Study) -> list[str]:
     gpus = count_gpus() if wanted in ("auto", "cuda") else 0
     if wanted == "cuda" and gpus == 0:
         raise UserError(
-            "run.device: 'cuda' is not possible: torch sees no GPU here; use auto or cpu"
+            'run.device: "cuda" is not allowed here, torch sees no GPU: must be auto or cpu'
         )
     slots = [f"cuda:{i}" for _ in range(study.run.cells_per_gpu) for i in range(gpus)]
     if not slots:
