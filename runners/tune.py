@@ -47,16 +47,13 @@ def draws(dataset: str, method: str, count: int) -> list[dict[str, Any]]:
     """The hyper-parameters to try: the default, then random draws of the declared ranges."""
     declared = methods.declaration(method)
     tried: list[dict[str, Any]] = [{}]
+    seen = [declared.defaults]
     rng = stream("tuning", dataset, method)
     for _ in range(MOST_TRIES * count):
         drawn = declared.draw(rng)
-        if (
-            len(tried) < count
-            and drawn
-            and {**declared.defaults, **drawn}
-            not in [{**declared.defaults, **one} for one in tried]
-        ):
+        if len(tried) < count and declared.defaults | drawn not in seen:
             tried.append(drawn)
+            seen.append(declared.defaults | drawn)
     return tried
 
 

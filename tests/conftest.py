@@ -1,10 +1,25 @@
-"""The environment of the suite's workers: the same numbers on every machine."""
+"""The environment of the suite's workers, and one finished study for the tests of runs."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+
 from runners.worker import ENVIRONMENT
+from tests.made_runs import Finished, finished_study, records
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):
     os.environ.setdefault(name, ENVIRONMENT[name])  # before torch is imported
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Finished:
+    """A small study that `run_grid.py` has run to its end, once for all tests."""
+    return finished_study(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def found(finished) -> dict[str, dict]:
+    """The records by label."""
+    return records(finished.results)

@@ -10,20 +10,9 @@ import numpy as np
 import pytest
 
 from runners.store import sha256_of
-from tests.made_runs import Finished, cell_folder, finished_study, records, timeless
+from tests.made_runs import cell_folder, timeless
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Finished:
-    return finished_study(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def found(finished) -> dict[str, dict]:
-    """The records by label."""
-    return records(finished.results)
 
 
 def shape(value):

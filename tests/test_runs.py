@@ -22,23 +22,11 @@ from tests.made_runs import (
     cell_folder,
     command,
     environment,
-    finished_study,
     records,
     run_grid,
     timeless,
     write_study,
 )
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Finished:
-    return finished_study(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def found(finished) -> dict[str, dict]:
-    """The records by label."""
-    return records(finished.results)
 
 
 def test_a_run_says_one_line_per_finished_cell_with_accuracy_counts_and_rate(finished, found):
