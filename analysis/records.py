@@ -40,7 +40,9 @@ class Study:
         records: finished cells by key; damaged ones and those of other cells are not here.
         stale: keys of finished cells that ran under other code.
         damaged: names of cells whose record fails its checksum or cannot be read.
+        other_schema: names of cells whose record is of another schema, so of unknown meaning.
         others: number of cell folders (packed: lines) that the study file does not name.
+        sources: where the planned cells lie that have left anything there, by key.
         without_curves: names of finished cells whose epochs cannot be read; filled by `epochs`.
     """
 
@@ -52,6 +54,7 @@ class Study:
     records: dict[str, dict[str, Any]]
     stale: frozenset[str]
     damaged: list[str]
+    other_schema: list[str]
     others: int
     sources: dict[str, Path] = field(repr=False)
     without_curves: list[str] = field(default_factory=list)
@@ -84,6 +87,10 @@ class Study:
             said.append(
                 f"Not counted because the record is damaged (unreadable or wrong checksum): "
                 f"{_some(self.damaged)}."
+            )
+        if self.other_schema:
+            said.append(
+                f"Not counted because of another schema than {SCHEMA}: {_some(self.other_schema)}."
             )
         if self.without_curves:
             said.append(
@@ -148,20 +155,26 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
     head = _study_file(folder)
     cells = {cell["key"]: cell for cell in head["cells"]}
     packed = (folder / "records.jsonl").is_file() and not (folder / "cells").is_dir()
-    records, damaged, sources, epochs, others = {}, [], {}, {}, 0
+    records, damaged, other_schema, sources, epochs, others = {}, [], [], {}, {}, 0
     for key, source, name, record in (_packed_lines if packed else _cell_folders)(folder, cells):
-        if record is not None and key not in cells:
-            others += 1
-        elif record is None or record.get("key") != key or not _intact(record):
+        if key in cells:
+            sources.setdefault(key, source)
+        if record is None:
             damaged.append(name)
-        else:
+        elif record.get("schema", SCHEMA) != SCHEMA:
+            other_schema.append(name)  # before all else: key and checksum may mean other things
+        elif key not in cells:
+            others += 1
+        elif record and (record.get("key") != key or not _intact(record)):
+            damaged.append(name)
+        elif record:
             epochs[key] = record.pop("epochs", [])
             records[key], sources[key] = record, source
     now = {k: cells[k].get("fingerprint") if packed else fingerprint(r) for k, r in records.items()}
     stale = frozenset(k for k, r in records.items() if r["provenance"]["fingerprint"] != now[k])
     return Study(
         head["study"], folder, packed, head["config"], head["cells"], records,
-        stale, damaged, others, sources, _packed_epochs=epochs,
+        stale, damaged, other_schema, others, sources, _packed_epochs=epochs,
     )  # fmt: skip
 
 
@@ -190,7 +203,7 @@ def _study_file(folder: Path) -> dict[str, Any]:
     return head
 
 
-# key, where it lies, its name for a reader, the record: None if unreadable, empty if unread
+# key, where it lies, its name for a reader, the record: None if unreadable, empty if none is read
 Found = tuple[str | None, Path, str, dict[str, Any] | None]
 
 
@@ -200,12 +213,13 @@ def _packed_lines(folder: Path, cells: Mapping[str, Any]) -> Iterator[Found]:
         for number, line in enumerate(lines, start=1):
             record = _parse(line)
             key = record.get("key") if record else None
+            key = key if isinstance(key, str) else None
             name = cells[key]["name"] if key in cells else f"{path.name} line {number}"
             yield key, path, name, record
 
 
 def _cell_folders(folder: Path, cells: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
-    """Cell folders with the key they stand for; planned cells without record.json are skipped.
+    """Cell folders with the key they stand for; no record where there is no record.json.
 
     A label may change in the study file, the key in a folder's last eight digits does not.
     """
@@ -217,10 +231,10 @@ def _cell_folders(folder: Path, cells: Mapping[str, dict[str, Any]]) -> Iterator
         if not key and relabelled and not (path.parent / cells[relabelled]["name"]).is_dir():
             key = relabelled
         file = path / "record.json"
-        if not key:
-            yield None, path, path.name, {}
-        elif file.is_file():
+        if key and file.is_file():
             yield key, path, path.name, _parse(file.read_text(encoding="utf-8", errors="replace"))
+        else:
+            yield key, path, path.name, {}
 
 
 def _parse(text: str) -> dict[str, Any] | None:
@@ -228,4 +242,4 @@ def _parse(text: str) -> dict[str, Any] | None:
         record = json.loads(text)
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    return record if record and isinstance(record, dict) else None

@@ -94,6 +94,27 @@ def test_a_damaged_record_is_not_counted_and_named(tmp_path, packed):
     assert any(cells[1]["name"] in sentence for sentence in study.sentences())
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_record_of_another_schema_is_named_as_such_and_never_read(tmp_path, packed):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
+    made = [record(cells[0], 0.8), record(cells[1], 0.8, schema=2)]
+    study = records.load(write_study(tmp_path / "made", cells, made, packed=packed))
+    assert list(study.records) == [cells[0]["key"]]
+    assert (study.other_schema, study.damaged) == ([cells[1]["name"]], [])
+    sentence = f"Not counted because of another schema than 1: {cells[1]['name']}."
+    assert sentence in study.sentences()
+
+
+def test_a_line_of_another_schema_is_named_by_its_number_where_its_key_means_nothing(tmp_path):
+    planned = cell("gce", SYMMETRIC, 0)
+    folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8)], packed=True)
+    with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"schema": 2, "key": ["gce", 0]}\n')
+    study = records.load(folder)
+    assert study.other_schema == ["records.jsonl line 2"]
+    assert (len(study.records), study.others, study.damaged) == (1, 0, [])
+
+
 def test_half_a_record_is_damaged_not_an_exception(tmp_path):
     folder, cells = live_study(tmp_path / "made")
     path = folder / "cells" / cells[0]["name"] / "record.json"
