@@ -1,0 +1,153 @@
+"""Compare two results folders, bit for bit.
+
+python analysis/compare_runs.py A B
+
+A and B are study folders, as run or packed, or folders that hold studies. Times, memory, commit,
+code and attempts may differ; all else of the records, the epochs and, where both studies are as
+run, `samples.npz` must be equal. Exit codes: 0 all cells are equal, 1 a cell differs or has no
+valid record in A or B, 2 the folders cannot be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# in place of this folder, whose `statistics` would shadow the standard library's
+sys.path[0] = str(ROOT)
+
+from analysis import command, differences, records  # noqa: E402
+from analysis.records import Study  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A planned cell and the study of either side; None where a side lacks the whole study."""
+
+    cell: dict[str, Any]
+    a: Study | None
+    b: Study | None
+
+    @property
+    def name(self) -> str:
+        return f"{(self.a or self.b).name}: {self.cell['name']}"
+
+    @property
+    def records(self) -> tuple[dict[str, Any], ...]:
+        """The records of both sides; empty where one of them has none."""
+        key = self.cell["key"]
+        found = tuple(
+            side.records[key] for side in (self.a, self.b) if side and key in side.records
+        )
+        return found if len(found) == 2 else ()
+
+
+def main() -> None:
+    """Compare the two folders that the command line names."""
+    parser = argparse.ArgumentParser(
+        description="Compare two results folders bit for bit.",
+        epilog="Exit codes: 0 equal, 1 different, 2 cannot be compared.",
+    )
+    for side in ("A", "B"):
+        parser.add_argument(
+            side, type=Path, help="study folder, as run or packed, or a folder that holds studies"
+        )
+    arguments = parser.parse_args()
+    a, b = studies(arguments.A), studies(arguments.B)
+    if not any(study.records for study in [*a.values(), *b.values()]):
+        raise command.UsageError(
+            f"nothing to compare: neither {arguments.A} nor {arguments.B} has a finished cell"
+        )
+    if is_study(arguments.A) and is_study(arguments.B):
+        b = dict(zip(a, b.values(), strict=True))  # two named studies may have two names
+    pairs = list(paired(a, b))
+    check_platforms(pairs)
+    raise SystemExit(report(pairs))
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder is a study itself and not one that holds studies."""
+    return (folder / "study.json").is_file()
+
+
+def studies(folder: Path) -> dict[str, Study]:
+    """The study of a folder, or all studies that it holds, by name.
+
+    Raises:
+        UsageError: there is no such folder, no study in it, or two of one name.
+        StudyError: a study cannot be read.
+    """
+    if not folder.is_dir():
+        raise command.UsageError(f"there is no folder {folder}")
+    places = [folder] if is_study(folder) else records.find(folder)
+    if not places:
+        raise command.UsageError(f"{folder} is no study folder and holds none")
+    found: dict[str, Study] = {}
+    for place in places:
+        study = records.load(place, fingerprint=lambda _: None)  # what is stale does not matter
+        if study.name in found:
+            raise command.UsageError(f"{folder}: two of its studies have the name {study.name}")
+        found[study.name] = study
+    return found
+
+
+def paired(a: dict[str, Study], b: dict[str, Study]) -> Iterator[Pair]:
+    """All cells that a study of either side plans: those of A in order, then those of B alone.
+
+    Studies are matched by name, cells by key.
+    """
+    for name in {**a, **b}:
+        one, other = a.get(name), b.get(name)
+        planned = [cell for study in (one, other) if study for cell in study.cells]
+        cells: dict[str, dict[str, Any]] = {}
+        for cell in planned:
+            cells.setdefault(cell["key"], cell)
+        for cell in cells.values():
+            yield Pair(cell, one, other)
+
+
+def check_platforms(pairs: list[Pair]) -> None:
+    """Make sure that equal code would have given equal bits.
+
+    Raises:
+        UsageError: a cell ran on other hardware, under another torch or with other threads.
+    """
+    for pair in pairs:
+        unequal = differences.platforms(*pair.records) if pair.records else ""
+        if unequal:
+            raise command.UsageError(f"{pair.name} cannot be compared bit for bit: {unequal}")
+
+
+def report(pairs: list[Pair]) -> int:
+    """Print whether all cells are equal, else the first difference; returns the exit code."""
+    found = [(pair, differences.of_cell(pair.cell, pair.a, pair.b)) for pair in pairs]
+    different = [(pair, difference) for pair, difference in found if difference]
+    count = f"{len(pairs)} cell{'s' * (len(pairs) != 1)}"
+    if different:
+        pair, difference = different[0]
+        print(f"{pair.name}: {difference}")
+        print(f"{len(different)} of {count} differ{'s' * (len(different) == 1)}")
+    else:
+        print(f"{count} {'is' if len(pairs) == 1 else 'are'} equal, bit for bit")
+    for sentence in notes(pairs):
+        print(sentence)
+    return int(bool(different))
+
+
+def notes(pairs: list[Pair]) -> Iterator[str]:
+    """What a reader of the comparison should know, one sentence each."""
+    if any(pair.records and (pair.a.packed or pair.b.packed) for pair in pairs):
+        yield "Without samples.npz, which a packed study does not have."
+    both = [pair.records for pair in pairs if pair.records]
+    others = sum(a["provenance"]["fingerprint"] != b["provenance"]["fingerprint"] for a, b in both)
+    if others:
+        yield f"Made by different code in A and B (fingerprint): {others} of {len(both)}."
+
+
+if __name__ == "__main__":
+    command.run(main)
