@@ -110,16 +110,19 @@ def upload(values: np.ndarray, device: torch.device) -> Tensor:
 
 
 def epoch_batches(
-    data: ImageSet, rng: np.random.Generator, batch_size: int, augment: str
+    data: ImageSet, rng: np.random.Generator, batch_size: int, augment: str, start: int = 0
 ) -> Iterator[Parts]:
-    """One shuffled epoch of floor(N / batch_size) batches (at least one); the rest is dropped."""
+    """One shuffled epoch of floor(N / batch_size) batches (at least one); the rest is dropped.
+
+    `start` leaves out the first batches: the others are the same as without.
+    """
     size = min(batch_size, len(data))
     steps = len(data) // size
     device = data.labels.device
     order = upload(rng.permutation(len(data))[: steps * size].reshape(steps, size), device)
     views = draw_views(rng, steps * size, augment)
     grouped = None if views is None else upload(views.reshape(steps, size, 4), device)
-    for step in range(steps):
+    for step in range(start, steps):
         yield data.take(order[step], None if grouped is None else grouped[step])
 
 

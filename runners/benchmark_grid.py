@@ -19,10 +19,12 @@ sys.path[0] = str(ROOT)
 
 import torch  # noqa: E402
 
+from runners.backlog import Backlog  # noqa: E402
 from runners.config import load_study  # noqa: E402
 from runners.grid import Cell, cells, study_json  # noqa: E402
 from runners.launch import run_in_pool  # noqa: E402
 from runners.place import Place  # noqa: E402
+from runners.plan import make_plan  # noqa: E402
 from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
 from runners.store import StudyFolder  # noqa: E402
 
@@ -59,13 +61,14 @@ def seconds(chosen: list[Cell], document: dict, device: str, workers: int, threa
         study.prepare(document)
         began = time.perf_counter()
         place = Place(study, threads=threads)
-        run_in_pool(chosen, place, [device] * workers, _refuse_failures)
+        jobs = make_plan(chosen, study).jobs(lambda sight: True)
+        run_in_pool(Backlog(jobs, study), place, [device] * workers, _refuse_failures)
         return time.perf_counter() - began
 
 
 def _refuse_failures(message: tuple) -> None:
     if message[0] == "failed":
-        raise RuntimeError(f"{message[1]}: {message[2]}")
+        raise RuntimeError(f"{message[1]}: {message[2].reason}")
 
 
 def main() -> int:

@@ -9,13 +9,13 @@ import datasets
 import networks
 from datasets.base import Dataset
 from methods.declaration import Privileges
+from runners.canonical import canonical
 from runners.entries import MethodEntry, NoiseEntry
 from runners.fields import whole
 from runners.presets import PRESETS
 from runners.problems import Problems, shown
 from runners.resolve import Tuned, hparams_for, protocol_for
 from runners.schema import MOST_CELLS, MOST_SEED, Protocol
-from runners.store import canonical
 
 SEEDS_ALLOWED = (
     f"a number of seeds from 1 to {MOST_CELLS:,} or a list of seeds from 0 to {MOST_SEED:,}"

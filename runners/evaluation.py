@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datasets.batches import ImageSet
+from datasets.batches import EndlessBatches, ImageSet
 from methods.base import Method
 
 BATCH = 500
@@ -31,6 +31,7 @@ class Sets:
         judged: the test set, in tuning runs the development set instead.
         judged_name: "test" or "dev".
         noisy_val, clean_val: validation sets, None where their size is 0.
+        clean_batches: batches of the clean subset, for methods that may see it.
     """
 
     train: ImageSet
@@ -40,6 +41,7 @@ class Sets:
     judged_name: str
     noisy_val: ImageSet | None
     clean_val: ImageSet | None
+    clean_batches: EndlessBatches | None = None
 
 
 @dataclass(frozen=True)

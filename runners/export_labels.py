@@ -24,9 +24,11 @@ import numpy as np  # noqa: E402
 import datasets  # noqa: E402
 from datasets.base import DataError  # noqa: E402
 from runners.config import ConfigError, load_study  # noqa: E402
+from runners.files import write_atomically  # noqa: E402
 from runners.grid import Cell, cells, select  # noqa: E402
-from runners.run_grid import UserError, data_root, study_parser  # noqa: E402
-from runners.store import StudyFolder, write_atomically  # noqa: E402
+from runners.options import UserError, study_parser  # noqa: E402
+from runners.session import data_root  # noqa: E402
+from runners.store import StudyFolder  # noqa: E402
 
 if TYPE_CHECKING:
     from runners.setup import Data
@@ -75,13 +77,15 @@ def export(options: argparse.Namespace) -> int:
     for needed in (folder.noise, out):
         needed.mkdir(parents=True, exist_ok=True)
 
+    from runners.label_files import store_labels
     from runners.setup import load_data  # brings torch, which mistakes above need not wait for
 
     for cell in chosen:
         try:
-            data = load_data(cell, folder.noise, root)
+            data = load_data(cell, root)
         except ValueError as error:  # noise or split that this data set cannot have
             raise UserError(f"{file_name(cell)}: {error}") from error
+        store_labels(folder.noise, cell, data.noisy)
         content = as_csv(data).encode()
         write_atomically(out / file_name(cell), lambda file, content=content: file.write(content))
     print(f"wrote {len(chosen)} files of labels to {out}")

@@ -9,9 +9,9 @@ from itertools import product
 from typing import Any
 
 import datasets
+from runners.canonical import SCHEMA, sha256_of
 from runners.problems import ConfigError, hint, shown
 from runners.resolve import Study, hparams_for, protocol_for
-from runners.store import SCHEMA, sha256_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Cell:
         """SHA-256 of the canonical JSON of `config`, as 64 hexadecimal digits."""
         return sha256_of(self.config)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the cell's folder."""
         label = f"{self.dataset}__{self.noise_slug}__{self.label}"

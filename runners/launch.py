@@ -5,121 +5,180 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from runners import worker
-from runners.grid import Cell
+from runners.backlog import LOOK_S, Backlog, Job, Message, Report
+from runners.failures import Failure, Kind, of_exit, oom_kills
 from runners.place import Place
-from runners.store import StudyFolder
 
-Message = tuple[Any, ...]
-"""("started", name), ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) or
-("failed", name, reason)."""
+END_S = 5.0
+"""Seconds that a worker is given to end before it is killed."""
 
-Report = Callable[[Message], None]
+
+class FullDisk(Exception):
+    """Nothing more can be written; the message names the file and the reason."""
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     connection: Connection
-    cell: Cell | None = None
+    device: str
+    oom_kills: int
+    job: Job | None = None
 
 
-def run_in_process(cells: Sequence[Cell], place: Place, device: str, report: Report) -> None:
-    """Runs cells one after the other in this process, where a debugger can follow them."""
+def run_in_process(backlog: Backlog, place: Place, device: str, report: Report) -> None:
+    """Runs jobs one after the other in this process, where a debugger can follow them.
+
+    Raises:
+        FullDisk: see there.
+    """
     os.environ.update(worker.ENVIRONMENT)  # torch is imported later, by the first cell
-    for cell in cells:
-        report(("started", cell.name))
-        report(worker.attempt(cell, place, device, report))
+    while len(backlog):
+        for message in backlog.look():
+            report(message)
+        job = backlog.next()
+        if job is None:
+            time.sleep(LOOK_S)
+            continue
+        report(("started", job.cell.name))
+        _settle(job, worker.attempt(job, place, device, report), backlog, report)
 
 
-def run_in_pool(
-    cells: Sequence[Cell], place: Place, devices: Sequence[str], report: Report
-) -> None:
-    """Runs cells in worker processes.
+def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: Report) -> None:
+    """Runs jobs in worker processes, until all have ended here or at other runners.
 
     A worker that dies leaves `failed.json` for its cell and is replaced. An exception here, Ctrl-C
     among them, ends the workers.
 
     Args:
-        cells: in the order in which they are started.
         devices: one per worker, such as "cpu" or "cuda:0".
         report: called with every message as it comes.
+
+    Raises:
+        FullDisk: see there.
     """
     os.environ.update(worker.ENVIRONMENT)
-    waiting = list(reversed(cells))
-    workers: list[_Worker] = []
+    pool = _Pool(backlog, place, report)
     try:
-        for device in devices[: len(cells)]:
-            workers.append(_start(place, device))
-            _assign(workers[-1], waiting, report)
-        while busy := {w.connection: number for number, w in enumerate(workers) if w.cell}:
-            for connection in wait(list(busy)):
-                number = busy[connection]
-                message = _receive(workers[number], place.study)
-                report(message)
-                if message[0] == "epoch":
-                    continue
-                if message[0] == "failed" and devices[number] != "cpu":
-                    _stop([workers[number]])  # an error may have broken its CUDA context
-                if connection.closed:  # the worker is dead
-                    workers[number] = _start(place, devices[number])
-                _assign(workers[number], waiting, report)
+        pool.workers = [_start(place, device) for device in devices[: len(backlog)]]
+        pool.run()
     finally:
-        _stop(workers)
+        _stop(pool.workers)
+
+
+class _Pool:
+    """The workers of one run and the messages that come from them."""
+
+    def __init__(self, backlog: Backlog, place: Place, report: Report) -> None:
+        self.backlog, self.place, self.report = backlog, place, report
+        self.workers: list[_Worker] = []
+
+    def run(self) -> None:
+        while self._assign() or len(self.backlog):
+            busy = {w.connection: w for w in self.workers if w.job}
+            if not busy:  # all that is left is run by others
+                time.sleep(LOOK_S)
+                continue
+            for connection in wait(list(busy), timeout=LOOK_S if len(self.backlog) else None):
+                self._take(busy[connection])
+
+    def _assign(self) -> bool:
+        """Gives a job to every idle worker; returns whether any worker is busy."""
+        for message in self.backlog.look():
+            self.report(message)
+        for idle in [w for w in self.workers if not w.job]:
+            idle.job = self.backlog.next()
+            if idle.job is not None:
+                self.report(("started", idle.job.cell.name))
+                with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
+                    idle.connection.send(idle.job)
+        return any(w.job for w in self.workers)
+
+    def _take(self, busy: _Worker) -> None:
+        """Takes a worker's next message; the end of its pipe means that it died with its cell."""
+        try:
+            message = busy.connection.recv()
+        except (EOFError, OSError):
+            message = self._after_death(busy)
+        if message[0] == "epoch":
+            self.report(message)
+            return
+        job, busy.job = busy.job, None
+        if message[0] == "failed" and self._fewer(busy, job, message[2]):
+            return
+        if message[0] == "failed" and busy.device != "cpu":
+            _stop([busy])  # an error may have broken its CUDA context
+        if busy.connection.closed:
+            self.workers.remove(busy)
+            self.workers.append(_start(self.place, busy.device))
+        _settle(job, message, self.backlog, self.report)
+
+    def _after_death(self, dead: _Worker) -> Message:
+        """Notes how a worker ended, unless another runner has taken its cell over already."""
+        dead.process.join()
+        dead.connection.close()
+        job, name = dead.job, dead.job.cell.name
+        lease = self.place.study.leases.take(name)
+        if lease is None:
+            return "held", name
+        with lease:
+            if self.place.study.cell(name).sight(job.fingerprint).mark != job.mark:
+                return "ended", name  # it died after the end of its cell
+            failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
+            return "failed", name, worker.note_failure(job, self.place, failure, lease)
+
+    def _fewer(self, busy: _Worker, job: Job, failure: Failure) -> bool:
+        """Where memory ran out for several cells on one device, goes on with fewer."""
+        beside = [w for w in self.workers if w.device == busy.device and w is not busy]
+        if failure.kind != Kind.MEMORY or not beside:
+            return False
+        _stop([busy])
+        self.workers.remove(busy)
+        self.report(("fewer", job.cell.name, len(beside)))
+        self.backlog.put_back(job)
+        return True
+
+
+def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> None:
+    """Reports the end of an attempt, or gives the job back for another one."""
+    kind, name = message[:2]
+    if kind == "disk":
+        raise FullDisk(message[2])
+    if kind == "held":
+        backlog.put_aside(job)
+    elif kind == "failed" and message[2].transient and job.retries:
+        report(("again", name, message[2].reason))
+        backlog.put_back(replace(job, retries=job.retries - 1))
+        return
+    elif kind == "ended":
+        message = "elsewhere", name, backlog.study.cell(name).sight(job.fingerprint)
+    report(message)
 
 
 def _start(place: Place, device: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=worker.serve, args=(theirs, place, device), daemon=True)
+    killed = oom_kills()
     process.start()
     theirs.close()
-    return _Worker(process, ours)
-
-
-def _assign(idle: _Worker, waiting: list[Cell], report: Report) -> None:
-    idle.cell = waiting.pop() if waiting else None
-    with contextlib.suppress(ConnectionError):  # a dead worker: its pipe's end says so next
-        idle.connection.send(idle.cell)
-    if idle.cell is not None:
-        report(("started", idle.cell.name))
-
-
-def _receive(busy: _Worker, study: StudyFolder) -> Message:
-    """The worker's next message; the end of its pipe means that it died with its cell."""
-    try:
-        return busy.connection.recv()
-    except (EOFError, OSError):
-        busy.process.join()
-        busy.connection.close()
-        folder = study.cell(busy.cell.name)
-        reason = _cause_of_death(busy.process.exitcode)
-        folder.write_failure(reason, reason, folder.attempts() + 1)
-        return "failed", busy.cell.name, reason
-
-
-def _cause_of_death(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the worker was killed by {name}{hint}"
-    return f"the worker ended with exit code {exit_code}"
+    return _Worker(process, ours, device, killed)
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
     for each in workers:
-        if each.cell is not None and each.process.is_alive():
+        if each.job is not None and each.process.is_alive():
             each.process.terminate()
         each.connection.close()
     for each in workers:
-        each.process.join(timeout=5)
+        each.process.join(timeout=END_S)
         if each.process.is_alive():
             each.process.kill()
             each.process.join()

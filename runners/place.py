@@ -16,10 +16,14 @@ class Place:
         study: the study's folder of results.
         data_root: where data sets are looked for first.
         share_warmup: whether methods with the same warm-up take it from each other.
+        checkpoint_every: epochs between checkpoints.
+        checkpoint_minutes: between checkpoints inside an epoch.
         threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
 
     study: StudyFolder
     data_root: Path | None = None
     share_warmup: bool = True
+    checkpoint_every: int = 1
+    checkpoint_minutes: float = 10.0
     threads: int = 1

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import datasets
 import methods
 from runners import provenance
+from runners.backlog import Job
+from runners.canonical import canonical
 from runners.grid import Cell
+from runners.leases import Claim
 from runners.sources import sources
-from runners.store import State, StudyFolder, canonical
+from runners.store import Sight, State, StudyFolder
 
 SECONDS_PER_IMAGE = {
     "small_cnn": 1.2e-4,
@@ -33,10 +37,10 @@ class Fingerprints:
         self._known: dict[tuple[str, ...], str] = {}
 
     def __getitem__(self, cell: Cell) -> str:
-        files = tuple(sources(cell))
-        if files not in self._known:
-            self._known[files] = provenance.fingerprint(files)
-        return self._known[files]
+        parts = (cell.method, cell.protocol["network"], cell.dataset, cell.noise["name"])
+        if parts not in self._known:
+            self._known[parts] = provenance.fingerprint(sources(cell))
+        return self._known[parts]
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,42 @@ class Plan:
     """Cells with their states and estimated seconds.
 
     Attributes:
-        states: cell name -> state.
+        sights: cell name -> what its files say.
+        claims: cell name -> who runs it, for the cells that are being run.
+        states: cell name -> state; RUNNING for the cells that are being run.
         seconds: cell name -> estimated duration.
         measured: names of the cells whose estimate comes from finished neighbours.
+        fingerprints: of today's code, by cell.
     """
 
     cells: Sequence[Cell]
-    states: Mapping[str, State]
+    sights: Mapping[str, Sight]
+    claims: Mapping[str, Claim]
     seconds: Mapping[str, float]
     measured: frozenset[str]
+    fingerprints: Fingerprints
+
+    @cached_property
+    def states(self) -> dict[str, State]:
+        return {
+            name: State.RUNNING if name in self.claims else sight.state
+            for name, sight in self.sights.items()
+        }
 
     def with_state(self, *wanted: State) -> list[Cell]:
-        """The cells in one of these states, longest first, so that no long one is left at last."""
-        chosen = [cell for cell in self.cells if self.states[cell.name] in wanted]
-        return sorted(chosen, key=lambda cell: -self.seconds[cell.name])
+        """The cells in one of these states, in the order of the grid."""
+        return [cell for cell in self.cells if self.states[cell.name] in wanted]
+
+    def jobs(self, wanted: Callable[[Sight], bool], retries: int = 0) -> list[Job]:
+        """The cells whose files are `wanted`, longest first, so that no long one is left at last.
+
+        Those that somebody else is running are among them.
+        """
+        chosen = [cell for cell in self.cells if wanted(self.sights[cell.name])]
+        return [
+            Job(cell, self.sights[cell.name].mark, self.fingerprints[cell], retries)
+            for cell in sorted(chosen, key=lambda cell: -self.seconds[cell.name])
+        ]
 
     def counts(self) -> str:
         """For example "60 missing, 3 done"."""
@@ -68,19 +94,24 @@ class Plan:
 def make_plan(cells: Sequence[Cell], study: StudyFolder) -> Plan:
     """Reads the states of cells from their files and estimates their durations."""
     fingerprints = Fingerprints()
-    states, times = {}, defaultdict(list)
+    claims = study.leases.live()
+    sights, times = {}, defaultdict(list)
+    neighbourhoods = {}
     for cell in cells:
-        folder = study.cell(cell.name)
-        states[cell.name] = folder.state(fingerprints[cell])
-        if states[cell.name] in (State.DONE, State.STALE):
-            times[_neighbourhood(cell)].append(folder.read_record()["timing"]["total_s"])
-    seconds, measured = {}, set()
+        neighbourhoods[cell.name] = _neighbourhood(cell)
+        sight = study.cell(cell.name).sight(fingerprints[cell])
+        sights[cell.name] = sight
+        if sight.seconds is not None:
+            times[neighbourhoods[cell.name]].append(sight.seconds)
+    medians = {where: statistics.median(seconds) for where, seconds in times.items()}
+    measured = frozenset(name for name, where in neighbourhoods.items() if where in medians)
+    seconds = {}
     for cell in cells:
-        neighbours = times.get(_neighbourhood(cell))
-        if neighbours:
-            measured.add(cell.name)
-        seconds[cell.name] = statistics.median(neighbours) if neighbours else guess(cell)
-    return Plan(cells, states, seconds, frozenset(measured))
+        median = medians.get(neighbourhoods[cell.name])
+        seconds[cell.name] = guess(cell) if median is None else median
+    # Leases were read first: a cell that is done has ended since, whatever its lease said.
+    claims = {n: c for n, c in claims.items() if n in sights and sights[n].state != State.DONE}
+    return Plan(cells, sights, claims, seconds, measured, fingerprints)
 
 
 def _neighbourhood(cell: Cell) -> tuple[str, str, str]:

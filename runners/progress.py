@@ -10,6 +10,14 @@ from typing import Any
 from tqdm import tqdm
 
 from runners.plan import duration
+from runners.store import Sight, State
+
+SENTENCES = {
+    "held": "{0}  is run by another runner; waiting for it",
+    "again": "{0}  {1}; trying again",
+    "fewer": "{0}  out of memory; goes on with {1} on its device",
+}
+"""What is said of a cell that has not ended yet, by kind of message."""
 
 
 class Progress:
@@ -25,7 +33,7 @@ class Progress:
         self.seconds, self.workers, self.elsewhere = dict(seconds), workers, elsewhere
         self.running: dict[str, float] = {}  # cell name -> share of its epochs that is over
         self.done: list[str] = []
-        self.failed: dict[str, str] = {}
+        self.failed: list[str] = []
         self.began = time.monotonic()
         form = "{bar:30} {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
@@ -45,20 +53,34 @@ class Progress:
             self.running[name] = rest[0] / rest[1]
         else:
             self.running.pop(name, None)
-            self._finish(kind, name, rest)
+            if kind in ("done", "failed", "elsewhere"):
+                self._finish(kind, name, rest)
+            else:
+                self._say(SENTENCES[kind].format(name, *rest))
         self.bar.set_description_str(self.status())
 
     def _finish(self, kind: str, name: str, rest: list[Any]) -> None:
-        if kind == "done":
+        if kind == "elsewhere":
+            outcome = self._ended_elsewhere(name, rest[0])
+        elif kind == "done":
             accuracy, seconds = rest
             self.done.append(name)
             outcome = f"{100 * accuracy:.2f} %  {duration(seconds)}"
         else:
-            self.failed[name] = rest[0]
-            outcome = f"FAILED: {rest[0]}"
+            self.failed.append(name)
+            outcome = f"FAILED: {rest[0].reason}"
         self.bar.update()
         finished = len(self.done) + len(self.failed)
-        line = f"[{finished}/{len(self.seconds)}] {name}  {outcome}"
+        self._say(f"[{finished}/{len(self.seconds)}] {name}  {outcome}")
+
+    def _ended_elsewhere(self, name: str, sight: Sight) -> str:
+        if sight.state in (State.DONE, State.STALE):
+            self.done.append(name)
+            return f"{100 * sight.accuracy:.2f} %  by another runner"
+        self.failed.append(name)
+        return f"FAILED at another runner: {sight.note}"
+
+    def _say(self, line: str) -> None:
         if self.bar.disable:
             print(f"{line}  ({self.status()})", flush=True)
         else:

@@ -52,6 +52,17 @@ def python_version() -> str:
     return platform.python_version()
 
 
+@functools.cache
+def processor() -> str:
+    """The model of the processor; the machine's architecture where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
+
+
 def fingerprint(sources: Sequence[str]) -> str:
     """SHA-256 of the code that matters for a cell: its source files and all that they import.
 

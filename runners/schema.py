@@ -148,6 +148,15 @@ class Run(_Section):
         json_schema_extra=_allowed("local (SLURM comes later)"),
     )
     cells_per_gpu: Whole = Field(1, ge=1, le=64, description="Cells that share one GPU.")
+    retries: Whole = Field(
+        1, ge=0, le=100, description="Tries more after what may pass: a kill, a CUDA error."
+    )
+    checkpoint_every: Whole = Field(
+        1, ge=1, le=MOST_EPOCHS, description="Epochs between checkpoints of a cell."
+    )
+    checkpoint_minutes: Real = Field(
+        10.0, gt=0, le=1e6, description="Minutes between checkpoints inside a long epoch."
+    )
     share_warmup: bool = Field(
         True, strict=True, description="Take equal warm-ups of other methods; the same bits."
     )

@@ -47,11 +47,11 @@ def _arrays(name: str, root: Path | None) -> Arrays:
     return datasets.get(name).load(root)
 
 
-def load_data(cell: Cell, noise_folder: Path, data_root: Path | None) -> Data:
-    """Loads the data set, draws (or reads) the noisy labels, then splits the training part."""
+def load_data(cell: Cell, data_root: Path | None) -> Data:
+    """Loads the data set, draws the noisy labels, then splits the training part."""
     dataset = datasets.get(cell.dataset)
     arrays = _arrays(cell.dataset, data_root)
-    noisy = noisy_labels(noise_folder, dataset, arrays.train_labels, cell.noise, cell.seed)
+    noisy = noisy_labels(dataset, arrays.train_labels, cell.noise, cell.seed)
     sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
     rng = stream("split", cell.dataset, cell.seed)
     return Data(dataset, arrays, noisy, split_training_part(arrays.train_labels, rng=rng, **sizes))
@@ -87,7 +87,22 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Sets:
         judged_name=name,
         noisy_val=_image_set(data, split.noisy_val, given, device),
         clean_val=_image_set(data, split.clean_val, truth, device),
+        clean_batches=_clean_batches(cell, data, device),
     )
+
+
+def _clean_batches(cell: Cell, data: Data, device: torch.device) -> EndlessBatches | None:
+    if Privileges.CLEAN_SUBSET not in methods.declaration(cell.method).privileges:
+        return None
+    subset = _image_set(data, data.split.clean_subset, data.arrays.train_labels, device)
+    passes = functools.partial(stream, "clean_batches", cell.dataset, cell.seed)
+    size, augment = cell.protocol["batch_size"], cell.protocol["augment"]
+    steps = _steps_per_epoch(cell, len(data.split.train))
+    return EndlessBatches(subset, size, augment, passes, steps)
+
+
+def _steps_per_epoch(cell: Cell, n_train: int) -> int:
+    return n_train // min(cell.protocol["batch_size"], n_train)
 
 
 def epoch_streams(cell: Cell) -> dict[str, Callable[[int], Any]]:
@@ -142,20 +157,13 @@ def _task(
     device: torch.device,
 ) -> Task:
     protocol = cell.protocol
-    size = min(protocol["batch_size"], len(sets.train))
-    steps = len(sets.train) // size
-    clean = None
-    if Privileges.CLEAN_SUBSET in granted:
-        truth = data.arrays.train_labels
-        subset = _image_set(data, data.split.clean_subset, truth, device)
-        passes = functools.partial(stream, "clean_batches", cell.dataset, cell.seed)
-        clean = EndlessBatches(subset, protocol["batch_size"], protocol["augment"], passes, steps)
+    clean = sets.clean_batches
     matrix = torch.from_numpy(data.noisy.transition).float().to(device)
     return Task(
         classes=data.dataset.classes,
         n_train=len(sets.train),
         epochs=protocol["epochs"],
-        steps_per_epoch=steps,
+        steps_per_epoch=_steps_per_epoch(cell, len(sets.train)),
         augmented=protocol["augment"] != "none",
         noisy_labels=sets.train.labels,
         make_optimizer=functools.partial(_optimizer, protocol),

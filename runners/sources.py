@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,18 @@ def sources(cell: Cell) -> list[str]:
 
     Paths are relative to the repository's root; those of outside methods are absolute.
     """
-    return [*TRAINING, _relative(methods.source(cell.method).resolve()), *_setting(cell)]
+    return [*TRAINING, _relative(methods.source(cell.method)), *_setting(cell)]
 
 
 def warmup_sources(cell: Cell) -> list[str]:
     """The files that a cell's warm-up starts from, the same for all methods that share it."""
     return [*TRAINING, "methods/warmup.py", *_setting(cell)]
+
+
+def label_sources(cell: Cell) -> list[str]:
+    """The files that draw a cell's noisy labels."""
+    own = (datasets.source(cell.dataset), datasets.noise.source(cell.noise["name"]))
+    return ["runners/labels.py", *(_relative(path) for path in own)]
 
 
 def _setting(cell: Cell) -> list[str]:
@@ -36,8 +43,10 @@ def _setting(cell: Cell) -> list[str]:
         datasets.source(cell.dataset),
         datasets.noise.source(cell.noise["name"]),
     ]
-    return [_relative(path.resolve()) for path in own]
+    return [_relative(path) for path in own]
 
 
+@functools.cache
 def _relative(path: Path) -> str:
+    path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runners.store import write_json
+from runners.files import write_json
 
 JSON_HELP = "also write the rows to this .json file, or into this folder under the device's name"
 

@@ -1,74 +1,58 @@
-"""What lies on disk of a study: folders, atomic writes, records and states.
+"""What lies on disk of a study: folders, records, failures, and what they say of a cell.
 
 `results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
-`epochs.jsonl`, `samples.npz` and `log.txt`; `noise/` the realised labels; `warmups/` the states at
-the end of warm-ups that methods share.
+`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt`; `leases/`
+says who runs what; `noise/` holds the realised labels; `warmups/` the states at the end of warm-ups
+that methods share.
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
-import json
-import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-SCHEMA = 1
-"""Version of the formats of records, `study.json` and `failed.json`."""
+from runners.canonical import SCHEMA, sha256_of
+from runners.failures import Failure
+from runners.files import read_json, sweep, write_json
+from runners.leases import Leases
 
 
 class State(enum.StrEnum):
     """What the files say of a cell."""
 
     MISSING = "missing"
+    RUNNING = "running"
     FAILED = "failed"
     DONE = "done"
     STALE = "stale"
     DAMAGED = "damaged"
 
 
-def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+@dataclass(frozen=True)
+class Sight:
+    """What the files of one cell say, leases apart.
 
-
-def sha256_of(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Creates or replaces a file in one step: readers see the old one or the whole new one.
-
-    Raises:
-        OSError: the folder cannot be written or the disk is full; the old file still stands.
+    Attributes:
+        state: never RUNNING, which a lease tells.
+        note: why it failed or is damaged, in one line.
+        attempts: attempts that have failed.
+        transient: whether the failure may pass by itself.
+        seconds, accuracy, epochs: of a finished cell, else None.
     """
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
+    state: State
+    note: str = ""
+    attempts: int = 0
+    transient: bool = False
+    seconds: float | None = None
+    accuracy: float | None = None
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a value atomically as indented JSON."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def read_json(path: Path) -> Any | None:
-    """The value in a JSON file; None if there is no such file or it is not whole."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-        return None
+    @property
+    def mark(self) -> tuple[State, int]:
+        """Changes when anybody has ended the cell in the meantime."""
+        return self.state, self.attempts
 
 
 class CellFolder:
@@ -78,39 +62,67 @@ class CellFolder:
         self.path = path
         self.record, self.failed = path / "record.json", path / "failed.json"
         self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
-        self.log = path / "log.txt"
+        self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Adds the checksum and writes the record; from then on the cell is done."""
         write_json(self.record, {**record, "record_sha256": sha256_of(record)})
         self.failed.unlink(missing_ok=True)
 
-    def write_failure(self, reason: str, details: str, attempts: int) -> None:
-        failure = {"schema": SCHEMA, "reason": reason, "details": details, "attempts": attempts}
+    def write_failure(self, failure: Failure, attempts: int) -> None:
+        """Notes how the latest of `attempts` attempts failed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.failed, failure)
+        write_json(self.failed, failure.as_json(attempts, self.log))
 
     def attempts(self) -> int:
         """How often the cell has failed so far."""
-        return (read_json(self.failed) or {}).get("attempts", 0)
+        failed = read_json(self.failed)
+        return failed.get("attempts", 0) if isinstance(failed, dict) else 0
 
     def read_record(self) -> dict[str, Any] | None:
         """The record, or None where it is missing or does not match its checksum."""
         record = read_json(self.record)
-        if not isinstance(record, dict):
-            return None
-        body = {key: value for key, value in record.items() if key != "record_sha256"}
-        return record if record.get("record_sha256") == sha256_of(body) else None
+        return record if isinstance(record, dict) and _damage(record) is None else None
 
-    def state(self, fingerprint: str | None = None) -> State:
-        """The cell's state; `fingerprint` of today's code tells done from stale."""
-        if self.record.exists():
-            record = self.read_record()
-            if record is None:
-                return State.DAMAGED
-            made_by = record["provenance"]["fingerprint"]
-            return State.DONE if fingerprint in (None, made_by) else State.STALE
-        return State.FAILED if self.failed.exists() else State.MISSING
+    def sight(self, fingerprint: str | None = None) -> Sight:
+        """What the files say; `fingerprint` of today's code tells done from stale."""
+        record = read_json(self.record)
+        if record is None and not self.record.exists():
+            return self._unfinished()
+        damage = _damage(record)
+        if damage is not None:
+            return Sight(State.DAMAGED, f"{self.record} {damage}", self.attempts())
+        made_by = record["provenance"]["fingerprint"]
+        state = State.DONE if fingerprint in (None, made_by) else State.STALE
+        last = record.get("accuracy", {}).get("last", {})
+        accuracy = last.get("test", last.get("dev"))
+        return Sight(state, seconds=record["timing"]["total_s"], accuracy=accuracy)
+
+    def _unfinished(self) -> Sight:
+        failed = read_json(self.failed)
+        if not isinstance(failed, dict):
+            return Sight(State.MISSING)
+        reason, attempts = str(failed.get("reason", "")), failed.get("attempts", 0)
+        return Sight(State.FAILED, reason, attempts, bool(failed.get("transient")))
+
+    def finished_epochs(self) -> int:
+        """Epochs that `epochs.jsonl` tells of; those of a killed cell since its checkpoint too."""
+        try:
+            return self.epochs.read_bytes().count(b"\n")
+        except OSError:
+            return 0
+
+
+def _damage(record: Any) -> str | None:
+    """What is wrong with a record, as the end of a sentence; None if it is as it was written."""
+    if not isinstance(record, dict):
+        return "cannot be read: it is no whole JSON document"
+    if record.get("schema") != SCHEMA:
+        return f"has schema {record.get('schema')!r}; this version of the suite reads {SCHEMA}"
+    body = {key: value for key, value in record.items() if key != "record_sha256"}
+    if record.get("record_sha256") != sha256_of(body):
+        return "does not match its checksum: it was changed after it was written"
+    return None
 
 
 class StudyFolder:
@@ -121,6 +133,7 @@ class StudyFolder:
         self.cells, self.noise = self.path / "cells", self.path / "noise"
         self.warmups = self.path / "warmups"
         self.study = self.path / "study.json"
+        self.leases = Leases(self.path / "leases")
 
     def cell(self, name: str) -> CellFolder:
         return CellFolder(self.cells / name)
@@ -134,3 +147,8 @@ class StudyFolder:
         self.cells.mkdir(parents=True, exist_ok=True)
         self.noise.mkdir(exist_ok=True)
         write_json(self.study, study)
+
+    def sweep(self) -> None:
+        """Removes temporary files that killed processes have left outside of the cells."""
+        for folder in (self.path, self.noise, self.warmups):
+            sweep(folder)

@@ -11,8 +11,8 @@ from datasets.noise.statistics import realised
 from datasets.splits import Split
 from methods.base import Method
 from runners import evaluation, record
+from runners.canonical import SCHEMA
 from runners.setup import Data
-from runners.store import SCHEMA
 
 if TYPE_CHECKING:
     from runners.grid import Cell

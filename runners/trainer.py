@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,10 +17,14 @@ from runners.evaluation import Sets, epoch_metrics, to_numbers, without_empty_pa
 
 
 class Clock:
-    """Times training and the whole of an epoch without waiting for the device in between."""
+    """Times training and the whole of an epoch without waiting for the device in between.
 
-    def __init__(self, device: torch.device) -> None:
-        self.began = time.perf_counter()
+    Args:
+        before: seconds of this epoch's training in an attempt that was cut off.
+    """
+
+    def __init__(self, device: torch.device, before: float = 0.0) -> None:
+        self.began, self.before = time.perf_counter(), before
         self.events = None
         if device.type == "cuda":
             self.events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
@@ -31,12 +36,32 @@ class Clock:
         if self.events is not None:
             self.events[1].record()
 
+    def so_far(self) -> float:
+        """Seconds since the beginning, with those before it."""
+        return self.before + time.perf_counter() - self.began
+
     def seconds(self) -> tuple[float, float]:
         """Seconds of training, and until now; to be called when the device has been waited for."""
-        total = time.perf_counter() - self.began
         if self.events is None:
-            return self.trained - self.began, total
-        return self.events[0].elapsed_time(self.events[1]) / 1e3, total
+            return self.before + self.trained - self.began, self.so_far()
+        return self.before + self.events[0].elapsed_time(self.events[1]) / 1e3, self.so_far()
+
+
+@dataclass
+class Standing:
+    """How far the training of a cell has come.
+
+    Attributes:
+        history: one entry a finished epoch.
+        step: updates of the next epoch that are over; 0 between two epochs.
+        totals: name -> sum of what these updates logged, scalars on the device.
+        seconds: that these updates took.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    step: int = 0
+    totals: dict[str, torch.Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Warmup(Protocol):
@@ -47,6 +72,18 @@ class Warmup(Protocol):
     def save(self, method: Method, history: list[dict[str, Any]]) -> None: ...
 
     def restore(self, method: Method) -> list[dict[str, Any]] | None: ...
+
+
+class Keeper(Protocol):
+    """See `runners.checkpoint.Checkpoint`."""
+
+    def restore(self, method: Method, sets: Sets) -> Standing | None: ...
+
+    def due(self) -> bool: ...
+
+    def save(self, method: Method, sets: Sets, standing: Standing) -> None: ...
+
+    def epoch_over(self, method: Method, sets: Sets, standing: Standing) -> None: ...
 
 
 class Diverged(Exception):
@@ -69,6 +106,7 @@ def fit(
     network_seed: Callable[[int], int],
     on_epoch: Callable[[dict[str, Any]], None],
     warmup: Warmup | None = None,
+    keeper: Keeper | None = None,
 ) -> list[dict[str, Any]]:
     """Trains for all epochs and returns the history, one entry an epoch.
 
@@ -78,24 +116,32 @@ def fit(
         protocol: resolved protocol of the cell.
         order: epoch -> stream of the epoch's order and augmentation.
         network_seed: epoch -> seed of random numbers drawn inside networks (dropout).
-        on_epoch: called with each entry of the history when its epoch is over.
+        on_epoch: called with each entry of the history when its epoch is over, or taken over.
         warmup: where the end of the method's warm-up may be taken from, or is left for others.
+        keeper: where an earlier attempt may be gone on with, and what keeps this one.
 
     Raises:
         Diverged: a loss was NaN or infinite.
     """
-    history = (warmup.restore(method) if warmup else None) or []
+    standing = keeper.restore(method, sets) if keeper else None
+    if standing is None:
+        standing = Standing((warmup.restore(method) if warmup else None) or [])
+    history = standing.history
     for entry in history:
         on_epoch(entry)
-    for epoch in range(len(history), protocol["epochs"]):
-        torch.manual_seed(network_seed(epoch))
-        entry = _epoch(method, sets, protocol, order(epoch), epoch)
+    while len(history) < protocol["epochs"]:
+        epoch = len(history)
+        if standing.step == 0:
+            torch.manual_seed(network_seed(epoch))
+        entry = _epoch(method, sets, protocol, order(epoch), standing, keeper)
         history.append(entry)
         on_epoch(entry)
         if None in entry["train"].values():
             raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
         if warmup and len(history) == warmup.epochs:
             warmup.save(method, history)
+        if keeper:
+            keeper.epoch_over(method, sets, standing)
     return history
 
 
@@ -104,25 +150,30 @@ def _epoch(
     sets: Sets,
     protocol: dict[str, Any],
     rng: np.random.Generator,
-    epoch: int,
+    standing: Standing,
+    keeper: Keeper | None,
 ) -> dict[str, Any]:
-    """One epoch; nothing in it waits for the device before the numbers of its last line."""
-    device = sets.train.labels.device
-    clock = Clock(device)
+    """One epoch, or the rest of one; nothing in it waits for the device before its last lines."""
+    epoch = len(standing.history)
+    clock = Clock(sets.train.labels.device, standing.seconds)
     method.train()
-    with autocast(protocol, device):
-        method.begin_epoch(epoch)
-        totals: dict[str, torch.Tensor] = {}
-        steps = 0
-        batches = epoch_batches(sets.train, rng, protocol["batch_size"], protocol["augment"])
-        for parts in batches:
+    with autocast(protocol, sets.train.labels.device):
+        if standing.step == 0:
+            method.begin_epoch(epoch)
+        size, augment = protocol["batch_size"], protocol["augment"]
+        for parts in epoch_batches(sets.train, rng, size, augment, standing.step):
             logged = method.step(Batch(*parts))
-            totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
-            steps += 1
+            totals = standing.totals
+            standing.totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
+            standing.step += 1
+            if keeper and keeper.due():
+                standing.seconds = clock.so_far()
+                keeper.save(method, sets, standing)
         rate = method.optimizer.param_groups[0]["lr"]
         clock.mark()
         metrics = epoch_metrics(method, sets)
-    train = {name: total / steps for name, total in totals.items()}
+    train = {name: total / standing.step for name, total in standing.totals.items()}
+    standing.step, standing.totals, standing.seconds = 0, {}, 0.0
     numbers = to_numbers({"train": train, **metrics})
     numbers["memorisation"] = without_empty_parts(numbers["memorisation"])
     trained, total = clock.seconds()

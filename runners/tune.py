@@ -30,9 +30,12 @@ import yaml  # noqa: E402
 import methods  # noqa: E402
 from runners import run_grid  # noqa: E402
 from runners.config import Study, load_study  # noqa: E402
+from runners.files import write_atomically  # noqa: E402
 from runners.grid import Cell, cells  # noqa: E402
+from runners.options import UserError, all_overrides, guarded  # noqa: E402
 from runners.seeds import stream  # noqa: E402
-from runners.store import StudyFolder, write_atomically  # noqa: E402
+from runners.session import run_study  # noqa: E402
+from runners.store import StudyFolder  # noqa: E402
 
 FIRST_SEED = 100
 """Tuning seeds start here; reported studies start at 0."""
@@ -73,7 +76,7 @@ def _short(method: str) -> str:
 
 def tuning_study(path: Path, dataset: str, options: argparse.Namespace) -> Study:
     """The study's settings on one data set, with draws as variants and a development set."""
-    overrides = run_grid.all_overrides(options)
+    overrides = all_overrides(options)
     study = load_study(path, overrides)
     seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
     changed = {
@@ -92,13 +95,13 @@ def judged(grid: Sequence[Cell], folder: StudyFolder) -> list[dict[str, Any]]:
     """One row a draw: method, draw, values, development accuracy per setting, mean, best or not.
 
     Raises:
-        run_grid.UserError: a cell has no record.
+        UserError: a cell has no record.
     """
     rows: dict[str, dict[str, Any]] = {}
     for cell in grid:
         record = folder.cell(cell.name).read_record()
         if record is None:
-            raise run_grid.UserError(f"{cell.name} has no record; its draw cannot be judged")
+            raise UserError(f"{cell.name} has no record; its draw cannot be judged")
         row = rows.setdefault(cell.label, {"method": cell.method, "cell": cell, "accuracy": {}})
         setting = f"{cell.noise_slug}__s{cell.seed}"
         row["accuracy"][setting] = record["accuracy"]["last"]["dev"]
@@ -178,18 +181,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = parser().parse_args()
-    return run_grid.guarded(lambda: tune(options))
+    return guarded(lambda: tune(options))
 
 
 def tune(options: argparse.Namespace) -> int:
     """Runs all draws of all data sets of the study and writes what they came to."""
     if options.study is None:
-        raise run_grid.UserError("tune.py: no study given: must be a YAML file")
+        raise UserError("tune.py: no study given: must be a YAML file")
     for name in ("draws", "seeds", "development"):
         if getattr(options, name) < 1:
             value = f"--{name}: {getattr(options, name)}"
-            raise run_grid.UserError(f"{value} is not allowed: must be at least 1")
-    study = load_study(options.study, run_grid.all_overrides(options))
+            raise UserError(f"{value} is not allowed: must be at least 1")
+    study = load_study(options.study, all_overrides(options))
     only_part = options.plan or bool(options.only)
     if not only_part:
         _make_folder(options.out)
@@ -197,7 +200,7 @@ def tune(options: argparse.Namespace) -> int:
     for dataset in study.datasets:
         own = tuning_study(options.study, dataset, options)
         grid = cells(own)
-        if code := run_grid.run_study(own, options, grid):
+        if code := run_study(own, options, grid):
             return code
         if not only_part:
             rows = judged(grid, StudyFolder(options.results, own.name))
@@ -211,7 +214,7 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise run_grid.UserError(
+        raise UserError(
             f"--out: {str(out)!r} cannot be made ({error.strerror}): must be a folder"
         ) from error
 

@@ -8,7 +8,6 @@ same bits with and without sharing.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,13 @@ import torch
 
 from methods.base import Method
 from methods.warmup import WarmupMethod
+from runners.canonical import sha256_of
+from runners.files import read_checked, write_checked
 from runners.provenance import fingerprint
 from runners.sources import warmup_sources
-from runners.store import sha256_of, write_atomically
 
 if TYPE_CHECKING:
     from runners.grid import Cell
-
-DIGEST = 64
-"""Length of the SHA-256 in front of the content, in hexadecimal digits."""
 
 
 @dataclasses.dataclass
@@ -63,10 +60,8 @@ class SharedWarmup:
         content = io.BytesIO()
         state = {"network": method.network.state_dict(), "optimizer": method.optimizer.state_dict()}
         torch.save({**state, "history": history}, content)
-        payload = content.getvalue()
-        digest = hashlib.sha256(payload).hexdigest().encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, lambda file: file.write(digest + payload))
+        write_checked(self.path, content.getvalue())
 
     def restore(self, method: Method) -> list[dict[str, Any]] | None:
         """Puts a method to the end of its warm-up and returns the history up to there.
@@ -74,11 +69,10 @@ class SharedWarmup:
         None where there is no artefact or its checksum is wrong; then nothing has changed.
         """
         try:
-            content = self.path.read_bytes()
+            payload = read_checked(self.path)
         except OSError:
-            return None
-        digest, payload = content[:DIGEST], content[DIGEST:]
-        if hashlib.sha256(payload).hexdigest().encode() != digest:
+            payload = None
+        if payload is None:
             return None
         # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)

@@ -18,11 +18,10 @@ from multiprocessing.process import parent_process
 from pathlib import Path
 from typing import Any
 
-from runners.grid import Cell
+from runners.backlog import Job, Message
+from runners.failures import Failure, is_full_disk, of_error
+from runners.leases import Lease, LeaseLost
 from runners.place import Place
-
-REASON = 300
-"""Characters of an error that lists show; all of it stands in `failed.json` and the log."""
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # one and two threads give different weights (protocol)
@@ -37,18 +36,16 @@ ENVIRONMENT = {
 
 
 def serve(connection: Connection, place: Place, device: str) -> None:
-    """Runs the cells that arrive on `connection`; None or a closed pipe ends the process.
+    """Runs the jobs that arrive on `connection`; None or a closed pipe ends the process.
 
-    Sends ("epoch", name, epoch, epochs), ("done", name, accuracy, seconds) and
-    ("failed", name, reason); a failed cell has left `failed.json`.
+    Sends a message after every epoch and the closing message of `attempt`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runner decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
-        while (cell := connection.recv()) is not None:
-            with _log_to(place.study.cell(cell.name).log):
-                message = attempt(cell, place, device, connection.send)
-            connection.send(message)
+        while (job := connection.recv()) is not None:
+            connection.send(attempt(job, place, device, connection.send, _log_to))
 
 
 def _end_with_parent() -> None:
@@ -57,9 +54,41 @@ def _end_with_parent() -> None:
 
 
 def attempt(
-    cell: Cell, place: Place, device: str, send: Callable[[tuple[Any, ...]], None]
-) -> tuple[Any, ...]:
-    """Runs one cell; whatever it raises becomes `failed.json`. Returns the closing message."""
+    job: Job,
+    place: Place,
+    device: str,
+    send: Callable[[Message], None],
+    log_to: Callable[[Path], contextlib.AbstractContextManager] = contextlib.nullcontext,
+) -> Message:
+    """Runs one cell under its lease, whatever happens in it; returns the closing message.
+
+    Returns:
+        ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
+        ("held", name) where another process runs the cell, ("ended", name) where one has ended it
+        since the job was made, ("disk", name, sentence) where nothing more can be written.
+    """
+    name = job.cell.name
+    folder = place.study.cell(name)
+    try:
+        lease = place.study.leases.take(name, device)
+        if lease is None:
+            return "held", name
+        with lease:
+            if folder.sight(job.fingerprint).mark != job.mark:
+                return "ended", name
+            with log_to(folder.log):
+                return _run(job, place, device, send, lease)
+    except LeaseLost:
+        return "held", name
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        return "disk", name, f"{error.filename or folder.path}: {error.strerror}"
+
+
+def _run(
+    job: Job, place: Place, device: str, send: Callable[[Message], None], lease: Lease
+) -> Message:
     import torch
 
     from runners.cell import run_cell
@@ -68,24 +97,33 @@ def attempt(
     if device != "cpu":
         torch.cuda.set_device(device)
         torch.cuda.init()
-    folder = place.study.cell(cell.name)
+    name, epochs = job.cell.name, job.cell.protocol["epochs"]
 
     def report(entry: dict[str, Any]) -> None:
         judged = entry.get("test", entry.get("dev"))
         logging.getLogger("cell").info("epoch %d accuracy %.4f", entry["epoch"], judged)
-        send(("epoch", cell.name, entry["epoch"], cell.protocol["epochs"]))
+        send(("epoch", name, entry["epoch"], epochs))
 
     try:
-        record = run_cell(cell, place, torch.device(device), report)
+        record = run_cell(job.cell, place, torch.device(device), report, lease.check)
+    except LeaseLost:
+        raise
     except Exception as error:
+        if is_full_disk(error):
+            raise
         details = traceback.format_exc()
-        print(details, file=sys.stderr)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON]
-        folder.write_failure(reason, details, folder.attempts() + 1)
-        return "failed", cell.name, reason
+        print(details, file=sys.stderr, flush=True)
+        return "failed", name, note_failure(job, place, of_error(error, details), lease)
     last = record["accuracy"]["last"]
-    accuracy = last.get("test", last.get("dev"))
-    return "done", cell.name, accuracy, record["timing"]["total_s"]
+    return "done", name, last.get("test", last.get("dev")), record["timing"]["total_s"]
+
+
+def note_failure(job: Job, place: Place, failure: Failure, lease: Lease) -> Failure:
+    """Writes `failed.json` for a cell whose lease this process holds; returns the failure."""
+    lease.check()
+    folder = place.study.cell(job.cell.name)
+    folder.write_failure(failure, job.mark[1] + 1)
+    return failure
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +68,7 @@ class Ready:
         self,
         on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None,
         warmup: trainer.Warmup | None = None,
+        keeper: trainer.Keeper | None = None,
     ) -> list:
         """Trains as a run does; returns the history."""
         name, seed = self.cell.dataset, self.cell.seed
@@ -80,6 +80,7 @@ class Ready:
             network_seed=lambda epoch: torch_seed("dropout", name, seed, epoch),
             on_epoch=on_epoch,
             warmup=warmup,
+            keeper=keeper,
         )
 
     def first_batch(self) -> Batch:
@@ -87,9 +88,9 @@ class Ready:
         return Batch(*next(self.sets.train.in_order(self.cell.protocol["batch_size"])))
 
 
-def ready(cell: Cell, folder: Path, data: Data | None = None, device: torch.device = CPU) -> Ready:
-    """Sets a cell up as a run does; `folder` keeps its noisy labels, `data` replaces its data."""
-    data = data or load_data(cell, folder, None)
+def ready(cell: Cell, data: Data | None = None, device: torch.device = CPU) -> Ready:
+    """Sets a cell up as a run does; `data` replaces its data."""
+    data = data or load_data(cell, None)
     sets = build_sets(cell, data, device)
     return Ready(cell, data, sets, build_method(cell, data, sets, device))
 

@@ -19,11 +19,6 @@ ALL = methods.names()
 GARBAGE = -7
 
 
-@pytest.fixture(scope="module")
-def noise_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("noise")
-
-
 def states(case: Ready) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in case.method.state_dict().items()}
 
@@ -50,14 +45,14 @@ def test_a_batch_has_no_field_for_clean_labels():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_true_labels_of_the_training_set_change_no_weight(name, noise_folder):
+def test_true_labels_of_the_training_set_change_no_weight(name):
     cell = make_cell(name, epochs=2, batch_size=64)
-    one = ready(cell, noise_folder)
+    one = ready(cell)
     truth = one.data.arrays.train_labels.copy()
     hidden = np.setdiff1d(np.arange(len(truth)), one.data.split.clean_subset)
     truth[hidden] = (truth[hidden] + 1) % 4
     arrays = replace(one.data.arrays, train_labels=truth)
-    other = ready(cell, noise_folder, replace(one.data, arrays=arrays))
+    other = ready(cell, replace(one.data, arrays=arrays))
     history, changed = one.train(), other.train()
     assert history[-1]["memorisation"] != changed[-1]["memorisation"]
     assert history[-1]["train"] == changed[-1]["train"]
@@ -65,24 +60,22 @@ def test_true_labels_of_the_training_set_change_no_weight(name, noise_folder):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_test_set_changes_no_weight(name, noise_folder):
+def test_the_test_set_changes_no_weight(name):
     cell = make_cell(name, epochs=2, batch_size=64)
-    one = ready(cell, noise_folder)
+    one = ready(cell)
     old = one.data.arrays
     arrays = replace(old, test_images=255 - old.test_images, test_labels=3 - old.test_labels)
-    other = ready(cell, noise_folder, replace(one.data, arrays=arrays))
+    other = ready(cell, replace(one.data, arrays=arrays))
     assert [entry["test"] for entry in one.train()] != [entry["test"] for entry in other.train()]
     assert equal(states(one), states(other))
 
 
 @pytest.fixture(scope="module")
-def setting(noise_folder) -> dict[str, tuple[Ready, dict, list[Batch]]]:
+def setting() -> dict[str, tuple[Ready, dict, list[Batch]]]:
     """Every method on one setting with augmentation: cell, initial network, batches."""
     made = {}
     for name in ALL:
-        case = ready(
-            make_cell(name, epochs=2, batch_size=64, augment="crop_flip", clean_val=8), noise_folder
-        )
+        case = ready(make_cell(name, epochs=2, batch_size=64, augment="crop_flip", clean_val=8))
         initial = {k: v.clone() for k, v in case.method.network.state_dict().items()}
         made[name] = (case, initial, recorded(case))
     return made
@@ -123,8 +116,8 @@ def test_every_method_is_given_noisy_labels_of_training_images_only(setting):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_epoch_is_the_same_number_of_updates_for_every_method(name, noise_folder):
-    case = ready(make_cell(name, epochs=3, batch_size=100), noise_folder)
+def test_an_epoch_is_the_same_number_of_updates_for_every_method(name):
+    case = ready(make_cell(name, epochs=3, batch_size=100))
     updates, ends = [], []
     case.method.optimizer.register_step_post_hook(lambda *_: updates.append(1))
     case.train(on_epoch=lambda entry: ends.append(len(updates)))
@@ -143,10 +136,10 @@ def test_the_clean_subset_is_disjoint_from_everything_else(setting):
 
 @pytest.mark.parametrize("name", [n for n in ALL if "clean_subset" in make_cell(n).privileges])
 def test_clean_batches_are_the_clean_subset_with_true_labels_in_one_order_for_all(
-    name, noise_folder
+    name,
 ):
     cell = make_cell(name, clean_subset=10, batch_size=4)
-    case, reference = ready(cell, noise_folder), ready(make_cell_like(cell), noise_folder)
+    case, reference = ready(cell), ready(make_cell_like(cell))
     chosen, arrays = case.data.split.clean_subset, case.data.arrays
     seen = []
     for _ in range(5):
@@ -164,8 +157,8 @@ def make_cell_like(cell: Cell) -> Cell:
     return replace(make_cell("clean_only"), protocol=cell.protocol)
 
 
-def test_network_k_starts_from_its_own_stream(noise_folder):
-    method = ready(make_cell("co_teaching", seed=3), noise_folder).method
+def test_network_k_starts_from_its_own_stream():
+    method = ready(make_cell("co_teaching", seed=3)).method
     built = []
     for k in range(2):
         torch.manual_seed(torch_seed("init", "small_cnn", 3, k))
@@ -174,10 +167,10 @@ def test_network_k_starts_from_its_own_stream(noise_folder):
     assert not torch.equal(built[0].head.weight, built[1].head.weight)
 
 
-def test_fine_tune_and_metalabelnet_leave_their_warm_up_bit_for_bit_alike(noise_folder):
+def test_fine_tune_and_metalabelnet_leave_their_warm_up_bit_for_bit_alike():
     weights = {}
     for name in ("metalabelnet", "fine_tune", "cross_entropy"):
-        case, after = ready(make_cell(name, epochs=6, batch_size=64), noise_folder), []
+        case, after = ready(make_cell(name, epochs=6, batch_size=64)), []
         network = case.method.network
         case.train(
             lambda entry, network=network, after=after: after.append(
@@ -193,11 +186,9 @@ def test_fine_tune_and_metalabelnet_leave_their_warm_up_bit_for_bit_alike(noise_
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 @pytest.mark.parametrize("stage", [1, 2])
-def test_stage_2_of_metalabelnet_reads_no_noisy_label_and_stage_1_does(
-    noise_folder, augment, stage
-):
+def test_stage_2_of_metalabelnet_reads_no_noisy_label_and_stage_1_does(augment, stage):
     cell = make_cell("metalabelnet", epochs=3, batch_size=64, augment=augment)
-    untouched, blinded = ready(cell, noise_folder), ready(cell, noise_folder)
+    untouched, blinded = ready(cell), ready(cell)
     method, step = blinded.method, blinded.method.step
 
     def blind(batch: Batch):

@@ -36,27 +36,27 @@ def arithmetic(monkeypatch):
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 @pytest.mark.parametrize("name", methods.names())
-def test_losses_on_the_gpu_are_those_of_the_cpu(name, augment, tmp_path):
+def test_losses_on_the_gpu_are_those_of_the_cpu(name, augment):
     cell = make_cell(name, epochs=2, batch_size=64, augment=augment)
-    on_cpu = ready(cell, tmp_path, device=CPU).train()
-    on_gpu = ready(cell, tmp_path, device=GPU).train()
+    on_cpu = ready(cell, device=CPU).train()
+    on_gpu = ready(cell, device=GPU).train()
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
         assert ours["train"] == pytest.approx(theirs["train"], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_a_cell_on_the_gpu_is_the_same_bits_twice(name, tmp_path):
+def test_a_cell_on_the_gpu_is_the_same_bits_twice(name):
     cell = make_cell(name, epochs=3, batch_size=64, augment="crop_flip")
-    runs = [ready(cell, tmp_path, device=GPU) for _ in range(2)]
+    runs = [ready(cell, device=GPU) for _ in range(2)]
     for run in runs:
         run.train()
     assert weights_sha256(runs[0].method.network) == weights_sha256(runs[1].method.network)
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_no_step_waits_for_the_device(name, tmp_path):
+def test_no_step_waits_for_the_device(name):
     cell = make_cell(name, epochs=3, batch_size=64, augment="crop_flip")
-    run = ready(cell, tmp_path, device=GPU)
+    run = ready(cell, device=GPU)
     run.train()  # past the warm-up, everything allocated and traced
     run.method.train()
     rng = stream("order", cell.dataset, cell.seed, 2)

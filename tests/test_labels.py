@@ -7,14 +7,18 @@ import pytest
 
 import datasets
 from datasets.noise.statistics import labels_sha256
+from runners.label_files import store_labels
 from runners.labels import noisy_labels
+from tests.made_cells import make_cell
 
 NOISE = {"name": "symmetric", "rate": 0.4, "exact": False, "include_true_class": False}
 
 
 def drawn(folder):
     dataset = datasets.get("simulated")
-    return noisy_labels(folder, dataset, dataset.load(None).train_labels, NOISE, 0)
+    labels = noisy_labels(dataset, dataset.load(None).train_labels, NOISE, 0)
+    store_labels(folder, make_cell("gce"), labels)
+    return labels
 
 
 def test_labels_are_written_once_and_left_alone_when_they_are_the_same(tmp_path):

@@ -210,8 +210,8 @@ def test_stage_2_trains_on_the_labels_of_the_moved_label_layer():
 
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
-def test_the_encoder_is_the_warm_up_network_frozen_and_sees_the_classifiers_view(tmp_path, augment):
-    case = ready(make_cell("metalabelnet", epochs=4, batch_size=64, augment=augment), tmp_path)
+def test_the_encoder_is_the_warm_up_network_frozen_and_sees_the_classifiers_view(augment):
+    case = ready(make_cell("metalabelnet", epochs=4, batch_size=64, augment=augment))
     method, ends = case.method, []
     case.train(lambda entry: ends.append(copy.deepcopy(method.network)))
     assert method.warmup_epochs == 1

@@ -65,11 +65,11 @@ CASES = {name: (name, {}) for name in methods.names()} | VARIANTS
 
 
 @pytest.fixture(scope="module", params=CASES)
-def trained(request, tmp_path_factory) -> tuple[Ready, list]:
+def trained(request) -> tuple[Ready, list]:
     """A method after two epochs on `simulated`, and its history."""
     name, hparams = CASES[request.param]
     cell = make_cell(name, hparams=hparams, epochs=2, batch_size=64)
-    case = ready(cell, tmp_path_factory.mktemp("noise"))
+    case = ready(cell)
     history = case.train()
     case.method.eval()
     return case, history
@@ -83,9 +83,9 @@ def test_two_epochs_log_finite_numbers_with_a_loss_among_them(trained):
         assert all(np.isfinite(value) for value in entry["train"].values())
 
 
-def test_training_moves_the_reported_network(trained, tmp_path):
+def test_training_moves_the_reported_network(trained):
     case, _ = trained
-    assert not same_state(ready(case.cell, tmp_path).method.network, case.method.network)
+    assert not same_state(ready(case.cell).method.network, case.method.network)
 
 
 def test_predictions_are_probabilities_and_the_reported_network_comes_first(trained):
@@ -118,9 +118,9 @@ def test_label_and_clean_probabilities_cover_the_training_set(trained):
         assert torch.all((clean >= 0) & (clean <= 1)) and 0 < clean.mean() < 1
 
 
-def test_the_state_dict_holds_all_that_predictions_and_selections_need(trained, tmp_path):
+def test_the_state_dict_holds_all_that_predictions_and_selections_need(trained):
     case, _ = trained
-    other = ready(case.cell, tmp_path).method.eval()
+    other = ready(case.cell).method.eval()
     other.load_state_dict(case.method.state_dict())
     images = case.first_batch().images
     with torch.no_grad():
@@ -142,9 +142,9 @@ def test_every_network_serves_features_that_its_logits_are_linear_in(network):
 
 @pytest.mark.parametrize("network", LIGHT)
 @pytest.mark.parametrize("name", methods.names())
-def test_every_method_steps_on_every_network(name, network, tmp_path):
+def test_every_method_steps_on_every_network(name, network):
     cell = make_cell(name, network=network, epochs=2, batch_size=16, augment="crop_flip")
-    case = ready(cell, tmp_path)
+    case = ready(cell)
     case.method.train()
     for epoch in range(2):
         case.method.begin_epoch(epoch)
@@ -161,8 +161,8 @@ def accessors(method: Method) -> dict:
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_a_method_meets_what_its_privileges_grant_and_no_more(name, tmp_path):
-    method = ready(make_cell(name), tmp_path).method
+def test_a_method_meets_what_its_privileges_grant_and_no_more(name):
+    method = ready(make_cell(name)).method
     for privilege, ask in accessors(method).items():
         if privilege in method.declaration.privileges:
             assert ask() is not None

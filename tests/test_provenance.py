@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runners import provenance
+from runners.canonical import SCHEMA
 from runners.config import load_study
 from runners.grid import cells
 from runners.plan import Fingerprints
@@ -86,9 +87,10 @@ def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
 
 def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_path):
     folder = CellFolder(tmp_path)
-    assert folder.state("today") == State.MISSING
-    folder.write_record({"provenance": {"fingerprint": "yesterday"}, "accuracy": 0.5})
-    assert folder.state("yesterday") == State.DONE
-    assert folder.state("today") == State.STALE
+    assert folder.sight("today").state == State.MISSING
+    made = {"provenance": {"fingerprint": "yesterday"}, "timing": {"total_s": 0.5}}
+    folder.write_record({"schema": SCHEMA, **made})
+    assert folder.sight("yesterday").state == State.DONE
+    assert folder.sight("today").state == State.STALE
     folder.record.write_text(folder.record.read_text().replace("0.5", "0.9"))
-    assert folder.state("yesterday") == State.DAMAGED
+    assert folder.sight("yesterday").state == State.DAMAGED

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import run_grid
+from runners import run_grid, session
 from tests.made_runs import RUN_GRID, write_study
 
-HAS_GPU = run_grid.count_gpus() > 0
+HAS_GPU = session.count_gpus() > 0
 
 
 @pytest.fixture

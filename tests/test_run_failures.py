@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ from tests.made_runs import (
 )
 
 FAILING = ["Raises", "NotFinite", "Killed"]
+ONCE = ["--set", "run.retries=0"]
 GRID = [*(f"misbehaving:{name}" for name in FAILING), "cross_entropy", "clean_only"]
 
 
@@ -33,7 +35,7 @@ def failed(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """The folder of a run with three failing cells of five, and the run."""
     folder = tmp_path_factory.mktemp("failing")
     study = write_study(folder / "study.yaml", GRID, epochs=1, noisy_val=0.2)
-    return folder, run_grid(study, folder / "results", folder=folder)
+    return folder, run_grid(study, folder / "results", *ONCE, folder=folder)
 
 
 def failure(folder: Path, label: str) -> dict:
@@ -46,7 +48,9 @@ def test_other_cells_finish_and_the_exit_code_is_1(failed):
     assert set(records(folder / "results")) == {"cross_entropy", "clean_only"}
     assert "2 done, 3 failed, 0 running, 0 waiting" in run.stdout
     assert run.stdout.splitlines()[-1].startswith("2 of 5 cells done; results in ")
-    again = f"{folder / 'study.yaml'} --results {folder / 'results'} --retry-failed"
+    again = (
+        f"{folder / 'study.yaml'} --results {folder / 'results'} {' '.join(ONCE)} --retry-failed"
+    )
     assert f"3 cells failed; try them again: python {RUN_GRID} {again}" in run.stderr
 
 
@@ -86,16 +90,39 @@ def test_the_same_noise_and_seed_give_the_same_labels_under_another_protocol(
     assert mine["noise"]["labels_sha256"] == other["noise"]["labels_sha256"]
 
 
-def test_a_plain_run_does_not_try_failed_cells_again(failed):
-    folder, _ = failed
-    run = run_grid(folder / "study.yaml", folder / "results", folder=folder)
-    assert run.returncode == 1 and run.stdout.startswith("2 of 5 cells done; results in ")
-    assert run.stderr.count("failed before: ") == 3 and "--retry-failed" in run.stderr
-    assert failure(folder, "Raises")["attempts"] == 1
+def copied(failed, tmp_path: Path) -> Path:
+    """A copy of the failed run's folder that a test may change."""
+    return shutil.copytree(failed[0], tmp_path / "copy")
 
 
-def test_retry_failed_tries_them_again_and_counts_attempts(failed, monkeypatch):
+def test_a_plain_run_tries_again_what_was_killed_and_not_what_would_fail_again(failed, tmp_path):
+    folder = copied(failed, tmp_path)
+    run = run_grid(folder / "study.yaml", folder / "results", *ONCE, folder=folder)
+    assert run.returncode == 1 and "2 of 5 cells done; results in " in run.stdout
+    assert run.stderr.count("failed before: ") == 2 and "--retry-failed" in run.stderr
+    attempts = {label: failure(folder, label)["attempts"] for label in FAILING}
+    assert attempts == {"Raises": 1, "NotFinite": 1, "Killed": 2}
+
+
+def test_retries_are_for_what_may_pass_by_itself(tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["misbehaving:Raises", "misbehaving:Killed"])
+    run = run_grid(study, tmp_path / "results", "--set", "run.retries=2", folder=tmp_path)
+    assert run.returncode == 1
+    assert run.stdout.count("SIGKILL (out of memory?); trying again") == 2
+    attempts = {label: failure(tmp_path, label)["attempts"] for label in ("Raises", "Killed")}
+    assert attempts == {"Raises": 1, "Killed": 3}
+
+
+def test_a_failure_says_what_kind_it_is_and_how_the_log_ended(failed):
     folder, _ = failed
+    kinds = {label: failure(folder, label)["kind"] for label in FAILING}
+    assert kinds == {"Raises": "raised", "NotFinite": "diverged", "Killed": "killed"}
+    assert failure(folder, "Killed")["transient"] and not failure(folder, "Raises")["transient"]
+    assert failure(folder, "Raises")["log_tail"][-1].endswith("no luck with this batch")
+
+
+def test_retry_failed_tries_them_again_and_counts_attempts(failed, monkeypatch, tmp_path):
+    folder = copied(failed, tmp_path)
     results = folder / "results"
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("HEALED", "1")

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from runners.store import sha256_of
+from runners.canonical import sha256_of
 from tests.made_runs import cell_folder, timeless
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -31,7 +31,7 @@ def test_a_record_has_the_fields_of_the_protocol_and_no_others(found):
     config = {key: value for key, value in shape(found["metalabelnet"]["config"]).items()}
     counts = ("train", "noisy_val", "clean_subset", "clean_val", "test")
     origin = {key: "str" for key in ("git_sha", "fingerprint", "python", "device")}
-    origin |= {key: "str" for key in ("data_sha256", "split_sha256")}
+    origin |= {key: "str" for key in ("data_sha256", "split_sha256", "processor", "host")}
     origin |= {"dirty": "bool", "sources": "list", "torch_threads": "int", "attempts": "int"}
     realised = {"realised_rate": "float", "matrix": "list"}
     expected = {

@@ -31,9 +31,9 @@ def shared(run: Ready, folder) -> SharedWarmup:
 def test_the_second_method_of_a_setting_is_the_same_bits_with_a_shared_warm_up(
     first, second, augment, tmp_path
 ):
-    giver = ready(cell_of(first, augment), tmp_path)
+    giver = ready(cell_of(first, augment))
     giver.train(warmup=shared(giver, tmp_path))
-    alone, taker = (ready(cell_of(second, augment), tmp_path) for _ in range(2))
+    alone, taker = (ready(cell_of(second, augment)) for _ in range(2))
     assert shared(taker, tmp_path).path.exists()
     updates = []
     taker.method.optimizer.register_step_post_hook(lambda *_: updates.append(1))
@@ -44,12 +44,12 @@ def test_the_second_method_of_a_setting_is_the_same_bits_with_a_shared_warm_up(
 
 
 def test_a_damaged_warm_up_is_trained_anew(tmp_path):
-    giver = ready(cell_of("fine_tune"), tmp_path)
+    giver = ready(cell_of("fine_tune"))
     history = giver.train(warmup=shared(giver, tmp_path))
     path = shared(giver, tmp_path).path
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    again = ready(cell_of("fine_tune"), tmp_path)
+    again = ready(cell_of("fine_tune"))
     assert shared(again, tmp_path).restore(again.method) is None
     assert without_seconds(again.train(warmup=shared(again, tmp_path))) == without_seconds(history)
     assert path.read_bytes() != content[:-1] + bytes([content[-1] ^ 1])
@@ -59,10 +59,10 @@ def test_a_damaged_warm_up_is_trained_anew(tmp_path):
     "changes", [{"lr": 0.04}, {"seed": 1}, {"noise": "pair_flip"}, {"epochs": 9}]
 )
 def test_warm_ups_that_differ_in_anything_are_not_shared(changes, tmp_path):
-    one = ready(cell_of("fine_tune"), tmp_path)
-    other = ready(cell_of("fine_tune", **changes), tmp_path)
+    one = ready(cell_of("fine_tune"))
+    other = ready(cell_of("fine_tune", **changes))
     assert shared(one, tmp_path).path != shared(other, tmp_path).path
 
 
 def test_methods_without_a_warm_up_share_nothing(tmp_path):
-    assert shared(ready(cell_of("mw_net"), tmp_path), tmp_path) is None
+    assert shared(ready(cell_of("mw_net")), tmp_path) is None

@@ -1,0 +1,90 @@
+"""What is left to run of a selection, shared with the other runners of the same folder."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runners.grid import Cell
+from runners.store import State, StudyFolder
+
+Message = tuple[Any, ...]
+"""What happened to a cell: (kind, name, ...). From workers see `runners.worker.attempt`, and
+("epoch", name, epoch, epochs); from runners ("started", name), ("again", name, reason) before a
+retry, ("elsewhere", name, Sight) for a cell that another runner has ended, and ("fewer", name,
+workers) where cells that ran out of memory go on with fewer workers on their device."""
+
+Report = Callable[[Message], None]
+
+LOOK_S = 1.0
+"""Seconds between looks at what other runners do."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to run.
+
+    Attributes:
+        mark: how its files looked when that was decided (`runners.store.Sight.mark`); a worker
+            that finds them changed leaves the cell alone.
+        fingerprint: of today's code, which tells done from stale.
+        retries: how often it is run again after a failure that may pass by itself.
+    """
+
+    cell: Cell
+    mark: tuple[State, int]
+    fingerprint: str
+    retries: int = 0
+
+
+class Backlog:
+    """Jobs in the order in which they are started; those that others hold wait aside."""
+
+    def __init__(self, jobs: Sequence[Job], study: StudyFolder) -> None:
+        self.study = study
+        self._waiting, self._aside = deque(jobs), deque[Job]()
+        self._looked = float("-inf")
+
+    def __len__(self) -> int:
+        """Jobs that have not been given out, or were given back."""
+        return len(self._waiting) + len(self._aside)
+
+    def next(self) -> Job | None:
+        """The next job that nobody else seems to run, or None if there is none now."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def put_aside(self, job: Job) -> None:
+        """Gives back a job that another process runs."""
+        self._aside.append(job)
+
+    def put_back(self, job: Job) -> None:
+        """Gives back a job that is to be run again, as its files look now."""
+        sight = self.study.cell(job.cell.name).sight(job.fingerprint)
+        self._waiting.appendleft(replace(job, mark=sight.mark))
+
+    def look(self) -> list[Message]:
+        """Looks after the jobs of others, once a second: what they have ended, what is free again.
+
+        Returns:
+            One ("elsewhere", name, Sight) for every cell that another runner has ended.
+        """
+        now = time.monotonic()
+        if not self._aside or now - self._looked < LOOK_S:
+            return []
+        self._looked = now
+        live = self.study.leases.live()
+        ended, still = [], deque[Job]()
+        for job in self._aside:
+            if job.cell.name in live:
+                still.append(job)
+                continue
+            sight = self.study.cell(job.cell.name).sight(job.fingerprint)
+            if sight.mark == job.mark:
+                self._waiting.append(job)  # its holder is dead
+            else:
+                ended.append(("elsewhere", job.cell.name, sight))
+        self._aside = still
+        return ended

@@ -1,0 +1,154 @@
+"""Checkpoints: a cell that was cut off goes on from its last one, to the same bits.
+
+A checkpoint is whole (written aside, then renamed, its SHA-256 in front) and names what it belongs
+to: the cell's key, the code's fingerprint, torch and the number of threads. One that is truncated
+or of another cell or code is set aside, and the cell starts over. Loading executes nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from methods.base import Method
+from runners.capture import Misfit, capture, restore
+from runners.evaluation import Sets
+from runners.files import read_checked, write_checked
+from runners.trainer import Standing
+
+
+@dataclass
+class Notes:
+    """What a record tells of earlier attempts; no number of the result depends on it.
+
+    Attributes:
+        attempts: attempts so far, this one included.
+        seconds: that the earlier ones took.
+        devices: names of the devices they ran on, in order.
+        shared_epochs: epochs of warm-up that were taken from another cell.
+    """
+
+    attempts: int = 1
+    seconds: float = 0.0
+    devices: list[str] = field(default_factory=list)
+    shared_epochs: int = 0
+
+
+class Checkpoint:
+    """The checkpoint of one cell, and when the next one is due.
+
+    Args:
+        path: of the file.
+        identity: plain values that must be equal for a checkpoint to be taken up.
+        every: epochs between checkpoints.
+        seconds: between checkpoints inside an epoch.
+        owned: raises where this process may not write for the cell any more.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: dict[str, Any],
+        every: int,
+        seconds: float,
+        owned: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.identity, self.owned = path, identity, owned
+        self.every, self.seconds = every, seconds
+        self.notes = Notes()
+        self.began = self.saved = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether so long has passed that one is due between two steps."""
+        return time.monotonic() - self.saved >= self.seconds
+
+    def epoch_over(self, method: Method, sets: Sets, standing: Standing) -> None:
+        """Writes a checkpoint at the end of an epoch, if one is due."""
+        finished = len(standing.history)
+        if finished % self.every == 0 or finished == method.task.epochs:
+            self.save(method, sets, standing)
+
+    def save(self, method: Method, sets: Sets, standing: Standing) -> None:
+        """Writes a checkpoint; the one before stands until this one is whole on the disk."""
+        device = sets.train.labels.device
+        seconds = self.notes.seconds + time.monotonic() - self.began
+        content = {
+            "identity": self.identity,
+            "notes": {**asdict(self.notes), "seconds": seconds},
+            "method": capture(method),
+            "standing": vars(standing),
+            "clean_position": sets.clean_batches.position if sets.clean_batches else None,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        self.owned()
+        write_checked(self.path, buffer.getvalue())
+        self.saved = time.monotonic()
+
+    def restore(self, method: Method, sets: Sets) -> Standing | None:
+        """Puts a freshly made method to where it was; None where there is no checkpoint.
+
+        Raises:
+            Misfit: the checkpoint is damaged or foreign; `set_aside` it and make the method anew.
+        """
+        content = self._content()
+        if content is None:
+            return None
+        device = sets.train.labels.device
+        restore(method, content["method"])
+        if sets.clean_batches is not None:
+            sets.clean_batches.position = content["clean_position"]
+        torch.set_rng_state(content["random"])
+        if device.type == "cuda" and content["random_cuda"] is not None:
+            torch.cuda.set_rng_state(content["random_cuda"], device)
+        notes = Notes(**content["notes"])
+        # Devices and attempts of this process were noted before its state was read.
+        self.notes.devices = [*notes.devices, *self.notes.devices]
+        self.notes.attempts = max(self.notes.attempts, notes.attempts + 1)
+        self.notes.seconds, self.notes.shared_epochs = notes.seconds, notes.shared_epochs
+        standing = Standing(**content["standing"])
+        standing.totals = {name: value.to(device) for name, value in standing.totals.items()}
+        logging.getLogger("cell").info(
+            "goes on after epoch %d, step %d", len(standing.history), standing.step
+        )
+        return standing
+
+    def _content(self) -> dict[str, Any] | None:
+        try:
+            payload = read_checked(self.path)
+        except FileNotFoundError:
+            return None
+        if payload is None:
+            raise Misfit("it is damaged: its checksum is wrong")
+        try:
+            # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
+            content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            identity = content["identity"]
+        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+            raise Misfit(f"it cannot be read: {error}") from error
+        for name, value in self.identity.items():
+            if identity.get(name) != value:
+                raise Misfit(f"it belongs to another {name}: {identity.get(name)}, not {value}")
+        return content
+
+    def set_aside(self, reason: Misfit) -> None:
+        """Moves a checkpoint that cannot be used out of the way, and says so in the log."""
+        aside = self.path.with_name(f"{self.path.name}.unusable")
+        logging.getLogger("cell").warning(
+            "the checkpoint is set aside as %s and the cell starts over: %s", aside.name, reason
+        )
+        self.path.replace(aside)
+
+    def remove(self) -> None:
+        """After the record is written: the checkpoint, and one that was set aside."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""The command lines of the runners, and the mistakes in them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from datasets.base import DataError
+from runners.config import ConfigError
+from runners.launch import FullDisk
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SHOWING = ("--plan", "--status", "--watch")
+"""Options that run nothing."""
+
+
+class UserError(Exception):
+    """Something the user can mend; printed as it is, exit code 2."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a run as Ctrl-C does."""
+
+
+def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """Arguments that every command on a study has: its file, its cells and the folders."""
+    made = argparse.ArgumentParser(prog=prog, description=description)
+    made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
+    made.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=a,b",
+        help="only these cells; commas are 'or', repeats are 'and'",
+    )
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="any key of the schema, e.g. protocol.epochs=2; VALUE is YAML",
+    )
+    made.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    made.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    return made
+
+
+def run_parser(description: str, lists: Mapping[str, object]) -> argparse.ArgumentParser:
+    """The command line of `run_grid.py`; `lists` are what `--list` can show."""
+    made = study_parser("run_grid.py", description)
+    shown = made.add_mutually_exclusive_group()
+    shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
+    shown.add_argument("--status", action="store_true", help="how the study stands, from its files")
+    shown.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
+    made.add_argument("--retry-failed", action="store_true", help="also run what failed before")
+    made.add_argument("--rerun-stale", action="store_true", help="also run what other code has run")
+    made.add_argument(
+        "--rerun-damaged", action="store_true", help="also run cells whose record is damaged"
+    )
+    made.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
+    made.add_argument("--device", help="auto, cpu or cuda")
+    made.add_argument("--list", choices=lists, help="list what a study can name")
+    return made
+
+
+def all_overrides(options: argparse.Namespace) -> list[str]:
+    """What the command line changes in the study: `--set`, and options that are keys of `run`."""
+    given = {key: getattr(options, key) for key in ("workers", "device")}
+    own = [f"run.{key}={value}" for key, value in given.items() if value is not None]
+    return [*options.overrides, *own]
+
+
+def command_line(*more: str) -> str:
+    """This command as it can be typed again, without options that run nothing, and with `more`."""
+    words = [word for word in sys.argv if word not in SHOWING]
+    return shlex.join(["python", *words, *(word for word in more if word not in words)])
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; mistakes of the user and Ctrl-C end in a sentence and an exit code."""
+    try:
+        return command()
+    except (ConfigError, DataError, UserError) as error:
+        for problem in getattr(error, "problems", [str(error)]):
+            print(problem, file=sys.stderr)
+        return 2
+    except FullDisk as error:
+        print(
+            f"stopped, nothing more can be written: {error}; what is finished is kept, the rest "
+            f"goes on from its checkpoints; make room, then go on with: {command_line()}",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}: must be readable and writable", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        kept = "finished cells are kept, others go on from their checkpoints"
+        print(f"\nstopped; {kept}; go on with: {command_line()}", file=sys.stderr)
+        return 143 if isinstance(error, Terminated) else 130

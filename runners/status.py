@@ -1,0 +1,142 @@
+"""How a study stands, from its files alone: `--status` and `--watch`. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from runners.grid import Cell
+from runners.leases import HEARTBEAT_S, Claim
+from runners.plan import Plan, duration, make_plan
+from runners.store import CellFolder, State, StudyFolder
+
+WATCH_S = 2.0
+"""Seconds between two looks of `--watch`."""
+
+STEPS = {
+    State.MISSING: ("", "runs what is missing"),
+    State.FAILED: ("--retry-failed", "tries again what failed"),
+    State.STALE: ("--rerun-stale", "runs anew what other code has made"),
+    State.DAMAGED: ("--rerun-damaged", "runs anew what is damaged"),
+}
+"""State -> what to add to the command, and what that does."""
+
+
+def describe_status(plan: Plan, study: StudyFolder, command: str, brief: bool = False) -> str:
+    """The study as text: a line a cell, then sums, time left and what to type next.
+
+    Args:
+        command: that runs the study, without options such as `--status`.
+        brief: leave out the lines of cells that are missing or done.
+    """
+    hidden = (State.MISSING, State.DONE) if brief else ()
+    chosen = [cell for cell in plan.cells if plan.states[cell.name] not in hidden]
+    width = max((len(cell.name) for cell in chosen), default=0)
+    left = {name: _seconds_left(plan, study, name) for name in plan.claims}
+    lines = [
+        f"{cell.name:<{width}}  {plan.states[cell.name]:<7}  {_note(plan, study, cell, left)}"
+        for cell in chosen
+    ]
+    lines = [line.rstrip() for line in lines]
+    lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
+    return "\n".join([*lines, *_next_steps(plan, command)])
+
+
+def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) -> str:
+    sight, folder = plan.sights[cell.name], study.cell(cell.name)
+    match plan.states[cell.name]:
+        case State.RUNNING:
+            epoch, epochs = folder.finished_epochs(), cell.protocol["epochs"]
+            done = f"epoch {epoch} of {epochs}, {duration(left[cell.name])} left"
+            return f"{done}{_where(plan.claims[cell.name])}"
+        case State.FAILED:
+            count = f" ({sight.attempts} attempts)" if sight.attempts > 1 else ""
+            return f"{sight.note}{count}; log: {folder.log}"
+        case State.DAMAGED:
+            return sight.note
+        case State.DONE | State.STALE:
+            return f"{100 * sight.accuracy:.2f} %  {duration(sight.seconds)}"
+    return _interrupted(folder)
+
+
+def _interrupted(folder: CellFolder) -> str:
+    if not folder.checkpoint.exists():
+        return ""
+    return f"was cut off; goes on from its checkpoint ({folder.finished_epochs()} epochs seen)"
+
+
+def _where(claim: Claim) -> str:
+    if claim.holder is None:
+        return ""
+    job = f", job {claim.job}" if claim.job else ""
+    silent = claim.silent_s > 3 * HEARTBEAT_S
+    since = f"; silent for {duration(claim.silent_s)}" if silent else ""
+    return f"; on {claim.holder.host} (process {claim.holder.pid}, {claim.device}{job}){since}"
+
+
+def _seconds_left(plan: Plan, study: StudyFolder, name: str) -> float:
+    cell = next(cell for cell in plan.cells if cell.name == name)
+    seconds = _epoch_seconds(study.cell(name))
+    open_epochs = max(0, cell.protocol["epochs"] - len(seconds))
+    if not seconds:
+        return plan.seconds[name]
+    return open_epochs * statistics.median(seconds)
+
+
+def _epoch_seconds(folder: CellFolder) -> list[float]:
+    """Seconds of the finished epochs of a running cell; its last line may be half written."""
+    try:
+        lines = folder.epochs.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    seconds = []
+    for line in lines:
+        try:
+            seconds.append(json.loads(line)["seconds"])
+        except (ValueError, KeyError, TypeError):
+            break
+    return seconds
+
+
+def _time_left(plan: Plan, left: dict[str, float]) -> str:
+    if not plan.claims:
+        return ""
+    waiting = sum(plan.seconds[cell.name] for cell in plan.with_state(State.MISSING))
+    return f"; about {duration((waiting + sum(left.values())) / len(plan.claims))} left"
+
+
+def _next_steps(plan: Plan, command: str) -> list[str]:
+    if State.RUNNING in plan.states.values():
+        return [f"watch it: {command} --watch"]
+    lines = []
+    for state, (option, what) in STEPS.items():
+        if cells := plan.with_state(state):
+            lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({len(cells)})")
+    return lines
+
+
+def watch(
+    cells: Sequence[Cell],
+    study: StudyFolder,
+    command: str,
+    pause: Callable[[], None] = lambda: time.sleep(WATCH_S),
+) -> Plan:
+    """Shows the status again and again until every cell has ended; returns the last plan.
+
+    On a terminal the picture is drawn anew; elsewhere it is printed where it has changed.
+    """
+    shown = ""
+    while True:
+        plan = make_plan(cells, study)
+        text = describe_status(plan, study, command, brief=True)
+        if sys.stdout.isatty():
+            print(f"\x1b[H\x1b[2J{text}", flush=True)
+        elif text != shown:
+            print(text, flush=True)
+        shown = text
+        if not {State.MISSING, State.RUNNING} & set(plan.states.values()):
+            return plan
+        pause()

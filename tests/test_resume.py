@@ -1,0 +1,265 @@
+"""A cell that was cut off goes on from its checkpoint to the same bits, wherever it was cut."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import methods
+from methods.base import Method, register
+from methods.declaration import Declaration, Privileges
+from runners.cell import run_cell
+from runners.checkpoint import Checkpoint
+from runners.files import write_checked
+from runners.grid import Cell
+from runners.place import Place
+from runners.record import weights_sha256
+from runners.store import CellFolder, StudyFolder
+from tests.made_cells import CPU, Ready, make_cell, ready, same_state
+
+EPOCHS = 4
+NAMES = [*methods.names(), "gce-truncated"]
+
+
+class CutOff(BaseException):
+    """Stands for a SIGKILL: no code of the suite catches it."""
+
+
+class Cutting(Checkpoint):
+    """A checkpoint that cuts the training off after it was written for the n-th time."""
+
+    def __init__(self, *arguments, after: int) -> None:
+        super().__init__(*arguments)
+        self.left = after
+
+    def save(self, *state) -> None:
+        super().save(*state)
+        self.left -= 1
+        if self.left == 0:
+            raise CutOff
+
+
+def cell_of(name: str, **protocol) -> Cell:
+    """A cell in which every stage of a method, and every pruning, comes into play."""
+    hparams = {"truncated": True, "k": 0.25} if name == "gce-truncated" else {}
+    shared = {"epochs": EPOCHS, "batch_size": 100, "augment": "crop_flip"}
+    return make_cell(name.partition("-")[0], hparams=hparams, **{**shared, **protocol})
+
+
+def timeless(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in entry.items() if "seconds" not in k} for entry in history]
+
+
+def interrupted(cell: Cell, path: Path, after: int, every: int, seconds: float) -> tuple:
+    """A run that is cut off after so many checkpoints, and the history of the run that goes on."""
+    settings = (path, {"key": cell.key}, every, seconds)
+    with pytest.raises(CutOff):
+        ready(cell).train(keeper=Cutting(*settings, after=after))
+    second = ready(cell)
+    return second, second.train(keeper=Checkpoint(*settings))
+
+
+def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list[dict]) -> None:
+    assert timeless(history) == timeless(its_history)
+    assert same_state(one.method, other.method)
+    for get in (Method.corrected_labels, Method.clean_probability):
+        mine, theirs = (getattr(run.method.eval(), get.__name__)() for run in (one, other))
+        assert mine is theirs is None or torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("name", NAMES)
+def test_k_epochs_and_the_rest_are_all_epochs_for_every_k(name, augment, tmp_path):
+    cell = cell_of(name, augment=augment)
+    whole = ready(cell)
+    history = whole.train()
+    for k in range(1, EPOCHS + 1):
+        assert_same(*interrupted(cell, tmp_path / f"{k}.pt", k, 1, 1e9), whole, history)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_between_two_steps_is_as_good(name, augment, tmp_path):
+    cell = cell_of(name, augment=augment)
+    whole = ready(cell)
+    history = whole.train()
+    per_epoch = whole.method.task.steps_per_epoch
+    for step in range(2, EPOCHS * per_epoch, 3):
+        path = tmp_path / f"{step}.pt"
+        assert_same(*interrupted(cell, path, step, 1000, 0.0), whole, history)
+
+
+@dataclass(frozen=True)
+class Hparams:
+    pass
+
+
+@register(Declaration("hoarder", "Hoarder", Hparams, Privileges.CLEAN_SUBSET))
+class Hoarder(Method):
+    """Keeps state in every way there is, and lets all of it change its weights."""
+
+    def __init__(self, task, hparams, rng, new_network) -> None:
+        super().__init__(task, hparams, rng, new_network)
+        self.peers = [new_network()]
+        self.network.add_module("peer", self.peers[0])
+        self.optimizers = [task.make_optimizer(self.peers[0].parameters())]
+        self.register_buffer("unsaved", torch.zeros(()), persistent=False)
+        self.count, self.means = 0, {"loss": np.zeros(2)}
+        self.own = torch.Generator().manual_seed(3)
+        self.history: list[torch.Tensor] = []
+
+    def step(self, batch):
+        self.count += 1
+        factor = 1 + self.rng.random() + float(torch.rand(())) + self.count / 100
+        factor += float(torch.rand((), generator=self.own)) + float(self.means["loss"][0])
+        factor += float(self.unsaved) + (float(self.history[-1]) if self.history else 0)
+        clean = self.task.clean_batch(augment=True)
+        loss = self.network(clean.images).logsumexp(1).mean()
+        loss = 1e-3 * factor * (loss + self.peers[0](batch.images).logsumexp(1).mean())
+        self.optimizers[0].zero_grad()
+        self.update(loss)
+        self.optimizers[0].step()
+        self.means["loss"][0] = 0.5 * float(loss.detach())
+        self.unsaved += 0.01
+        self.history = [*self.history[-2:], torch.tensor(0.1 * self.count)]
+        return {"loss": loss.detach()}
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["between steps", "between epochs"])
+def test_whatever_a_method_holds_is_in_its_checkpoint(seconds, tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "load", lambda name: Hoarder)
+    monkeypatch.setattr(methods, "declaration", lambda name: Hoarder.declaration)
+    cell = cell_of("hoarder")
+    whole = ready(cell)
+    history = whole.train()
+    assert_same(*interrupted(cell, tmp_path / "c.pt", 3, 1, seconds), whole, history)
+
+
+def test_what_cannot_be_kept_is_named_in_the_log(tmp_path, caplog):
+    run = ready(cell_of("gce"))
+    run.method.odd = object()
+    run.train(keeper=Checkpoint(tmp_path / "c.pt", {}, 1, 1e9))
+    (said,) = [record.message for record in caplog.records if "not kept" in record.message]
+    assert "GCE.odd" in said and "object" in said
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    study = StudyFolder(tmp_path, "s")
+    study.prepare({})
+    return Place(study)
+
+
+def cut_off(cell: Cell, place: Place, epoch: int) -> CellFolder:
+    """Runs a cell to within an epoch of its training; returns its folder."""
+
+    def stop(entry: dict) -> None:
+        if entry["epoch"] == epoch:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        run_cell(cell, place, CPU, stop)
+    return place.study.cell(cell.name)
+
+
+def finish(cell: Cell, place: Place) -> tuple[dict, list[int]]:
+    """Runs a cell to its end; returns its record and the epochs that it trained."""
+    seen: list[int] = []
+    return run_cell(cell, place, CPU, lambda entry: seen.append(entry["epoch"])), seen
+
+
+def test_a_record_does_not_tell_whether_its_cell_was_cut_off(place, tmp_path):
+    cell = cell_of("metalabelnet")
+    elsewhere = StudyFolder(tmp_path / "other", "s")
+    elsewhere.prepare({})
+    whole, _ = finish(cell, Place(elsewhere))
+    folder = cut_off(cell, place, 3)
+    assert folder.checkpoint.exists() and folder.finished_epochs() == 3
+    record, _ = finish(cell, place)
+    left_out = ("timing", "peak_memory_mb", "provenance")
+    assert {k: v for k, v in record.items() if k not in left_out} == {
+        k: v for k, v in whole.items() if k not in left_out
+    }
+    lines = [json.loads(line) for line in folder.epochs.read_text().splitlines()]
+    its_lines = elsewhere.cell(cell.name).epochs.read_text().splitlines()
+    assert timeless(lines) == timeless([json.loads(line) for line in its_lines])
+    assert (record["provenance"]["attempts"], whole["provenance"]["attempts"]) == (2, 1)
+    assert not list(folder.path.glob("checkpoint*"))
+
+
+def test_lines_of_epochs_after_the_checkpoint_are_cut(place):
+    cell = cell_of("cross_entropy")
+    folder = cut_off(cell, place, 3)
+    with folder.epochs.open("a") as file:
+        file.write('{"epoch": 99, "half a li')
+    cut_off(cell, place, 2)  # killed again, before it came as far
+    assert [json.loads(line)["epoch"] for line in folder.epochs.read_text().splitlines()] == [1, 2]
+
+
+class Evil:
+    """Runs a command where its pickle is loaded carelessly."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return (Path.touch, (self.file,))
+
+
+def foreign(content: bytes, key: str) -> bytes:
+    state = torch.load(io.BytesIO(content[64:]), weights_only=True)
+    state["identity"][key] = "another"
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(b""),
+        lambda path: write_checked(path, foreign(path.read_bytes(), "key")),
+        lambda path: write_checked(path, foreign(path.read_bytes(), "fingerprint")),
+        lambda path: write_checked(path, pickle.dumps(Evil(path.with_name("executed")))),
+    ],
+    ids=["truncated", "empty", "of another cell", "of other code", "an evil pickle"],
+)
+def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_warning(spoil, place, caplog):
+    cell = cell_of("fine_tune")
+    folder = cut_off(cell, place, 3)
+    spoil(folder.checkpoint)
+    with caplog.at_level(logging.WARNING):
+        record, seen = finish(cell, place)
+    (said,) = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert "set aside as checkpoint.pt.unusable and the cell starts over" in said
+    assert seen == [1, 2, 3, 4] and folder.record.exists()
+    assert not (folder.path / "executed").exists() and not folder.checkpoint.exists()
+    assert (folder.path / "checkpoint.pt.unusable").exists()
+    whole = ready(cell)
+    whole.train()
+    assert record["final_weights_sha256"] == weights_sha256(whole.method.network)
+
+
+def test_checkpoints_come_every_so_many_epochs_and_minutes(tmp_path):
+    cell = cell_of("cross_entropy")
+    for every, minutes, expected in ((1, 10, [1, 2, 3, 4]), (3, 10, [3, 4]), (9, 10, [4])):
+        saved: list[int] = []
+        keeper = Checkpoint(tmp_path / f"{every}.pt", {}, every, 60 * minutes)
+        save = keeper.save
+
+        def note(method, sets, standing, saved=saved, save=save):
+            saved.append(len(standing.history))
+            save(method, sets, standing)
+
+        keeper.save = note
+        ready(cell).train(keeper=keeper)
+        assert saved == expected
