@@ -46,5 +46,8 @@ test-slow: setup
 
 gpu-check: $(GPU_SETUP)
 	$(GPU_PYTHON) -m pytest -q -m gpu
-	$(GPU_PYTHON) runners/benchmark_step.py --device cuda --against double-backward --json results/speed
+	for network in cnn8 small_cnn; do \
+	  $(GPU_PYTHON) runners/benchmark_step.py --device cuda --network $$network --compile \
+	    --against double-backward --json results/speed || exit; \
+	done
 	$(GPU_PYTHON) runners/benchmark_grid.py --device cuda --json results/speed

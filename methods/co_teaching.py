@@ -88,8 +88,9 @@ class CoTeaching(Method):
             self.network(batch.images), self.peer(batch.images), batch.labels, keep
         )
         self.update(loss + peer_loss)
-        self.kept[batch.index] = 0.0
-        self.kept[batch.index[chosen]] = 1.0
+        # Not `kept[...] = 0.0`: that uploads the number and waits for it.
+        self.kept.index_fill_(0, batch.index, 0.0)
+        self.kept.index_fill_(0, batch.index[chosen], 1.0)
         return {"loss": loss.detach(), "peer_loss": peer_loss.detach()}
 
     def predict_members(self, images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ decides, because that code's best-so-far network is chosen on test data.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import LossMethod, epochs_of_share, outputs_in_order, register
@@ -32,8 +33,9 @@ DECLARATION = Declaration("gce", "GCE", Hparams)
 
 def lq_loss(logits: Tensor, labels: Tensor, q: float) -> Tensor:
     """(B,) L_q of each sample, eq. 6."""
-    p = logits.softmax(1).gather(1, labels[:, None]).squeeze(1).clamp(min=1e-7)
-    return (1 - p**q) / q
+    # Not gather: on a GPU its deterministic backward pass copies strides there and waits for them.
+    p = -F.nll_loss(logits.softmax(1), labels, reduction="none")
+    return (1 - p.clamp(min=1e-7) ** q) / q
 
 
 def truncated_loss(losses: Tensor, weights: Tensor, q: float, k: float) -> Tensor:

@@ -1,20 +1,23 @@
-"""On a GPU: the CPU's losses, the same bits twice, and no waiting for the device in an epoch."""
+"""On a GPU: the CPU's losses, the same bits twice, and one wait for the device an epoch."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import linecache
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 import methods
-from datasets.batches import epoch_batches
-from methods.base import Batch
 from runners.provenance import ROOT
 from runners.record import weights_sha256
-from runners.seeds import stream
+from tests.compiled import needs_compiler, plain_and_compiled
+from tests.interruptions import NAMES, assert_same, cell_of, interrupted
 from tests.made_cells import CPU, make_cell, ready
 
 pytestmark = [
@@ -53,20 +56,57 @@ def test_a_cell_on_the_gpu_is_the_same_bits_twice(name):
     assert weights_sha256(runs[0].method.network) == weights_sha256(runs[1].method.network)
 
 
+@needs_compiler
 @pytest.mark.parametrize("name", methods.names())
-def test_no_step_waits_for_the_device(name):
-    cell = make_cell(name, epochs=3, batch_size=64, augment="crop_flip")
+def test_compiled_networks_leave_the_losses_on_the_gpu_as_they_are(name):
+    plain, compiled = plain_and_compiled(name, GPU)
+    for ours, theirs in zip(compiled, plain, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize(
+    ("name", "hparams"), [*((name, {}) for name in methods.names()), ("gce", {"truncated": True})]
+)
+def test_an_epoch_waits_for_the_device_once_to_fetch_its_numbers(name, hparams, augment):
+    cell = make_cell(name, epochs=3, batch_size=64, augment=augment, hparams=hparams)
     run = ready(cell, device=GPU)
-    run.train()  # past the warm-up, everything allocated and traced
-    run.method.train()
-    rng = stream("order", cell.dataset, cell.seed, 2)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for parts in epoch_batches(run.sets.train, rng, 64, "crop_flip"):
-            run.method.step(Batch(*parts))
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    epochs = []
+    with reported_waits() as waits:
+        run.train(on_epoch=lambda entry: epochs.append(places(waits)))
+    assert [len(waits) for waits in epochs] == [1, 1, 1], epochs
+    assert all("evaluation.py" in wait and ".tolist()" in wait for (wait,) in epochs), epochs
+
+
+@contextlib.contextmanager
+def reported_waits() -> Iterator[list[warnings.WarningMessage]]:
+    """Inside, the list gains one warning each time that the process waits for the GPU."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield caught
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def places(waits: list[warnings.WarningMessage]) -> list[str]:
+    """Takes the warnings out of the list; returns file and code of those that tell of a wait."""
+    found = [w for w in waits if "called a synchronizing CUDA operation" in str(w.message)]
+    waits.clear()
+    return [f"{w.filename}:{w.lineno} {linecache.getline(w.filename, w.lineno)}" for w in found]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["between steps", "between epochs"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cell_that_was_cut_off_goes_on_to_the_same_bits(name, seconds, tmp_path):
+    cell = cell_of(name)
+    whole = ready(cell, device=GPU)
+    history = whole.train()
+    for k in (1, 2, 3):
+        resumed = interrupted(cell, tmp_path / f"{k}.pt", k, 1, seconds, GPU)
+        assert_same(*resumed, whole, history)
 
 
 @pytest.mark.parametrize("name", ["metalabelnet", "co_teaching"])

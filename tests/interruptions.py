@@ -1,0 +1,65 @@
+"""Runs that are cut off after a checkpoint, and the runs that go on from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import methods
+from methods.base import Method
+from runners.checkpoint import Checkpoint
+from runners.grid import Cell
+from tests.made_cells import CPU, Ready, make_cell, ready, same_state
+
+EPOCHS = 4
+NAMES = [*methods.names(), "gce-truncated"]
+
+
+class CutOff(BaseException):
+    """Stands for a SIGKILL: no code of the suite catches it."""
+
+
+class Cutting(Checkpoint):
+    """A checkpoint that cuts the training off after it was written for the n-th time."""
+
+    def __init__(self, *arguments, after: int) -> None:
+        super().__init__(*arguments)
+        self.left = after
+
+    def save(self, *state) -> None:
+        super().save(*state)
+        self.left -= 1
+        if self.left == 0:
+            raise CutOff
+
+
+def cell_of(name: str, **protocol) -> Cell:
+    """A cell in which every stage of a method, and every pruning, comes into play."""
+    hparams = {"truncated": True, "k": 0.25} if name == "gce-truncated" else {}
+    shared = {"epochs": EPOCHS, "batch_size": 100, "augment": "crop_flip"}
+    return make_cell(name.partition("-")[0], hparams=hparams, **{**shared, **protocol})
+
+
+def timeless(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in entry.items() if "seconds" not in k} for entry in history]
+
+
+def interrupted(
+    cell: Cell, path: Path, after: int, every: int, seconds: float, device: torch.device = CPU
+) -> tuple:
+    """A run that is cut off after so many checkpoints, and the history of the run that goes on."""
+    settings = (path, {"key": cell.key}, every, seconds)
+    with pytest.raises(CutOff):
+        ready(cell, device=device).train(keeper=Cutting(*settings, after=after))
+    second = ready(cell, device=device)
+    return second, second.train(keeper=Checkpoint(*settings))
+
+
+def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list[dict]) -> None:
+    assert timeless(history) == timeless(its_history)
+    assert same_state(one.method, other.method)
+    for get in (Method.corrected_labels, Method.clean_probability):
+        mine, theirs = (getattr(run.method.eval(), get.__name__)() for run in (one, other))
+        assert mine is theirs is None or torch.equal(mine, theirs)
