@@ -143,7 +143,7 @@ def build_method(cell: Cell, data: Data, sets: evaluation.Sets, device: torch.de
         return network
 
     if protocol["compile"]:
-        torch.compiler.reset()  # code compiled for an earlier cell of this process may round otherwise
+        torch.compiler.reset()  # code compiled for an earlier cell may round otherwise
     torch.manual_seed(torch_seed("method", cell.method, cell.seed))
     task = _task(cell, data, sets, declared.privileges, device)
     rng = stream("method", cell.method, cell.seed)
