@@ -54,7 +54,15 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     )
     with _ended_by_sigterm():
         execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
-    return closing_words(plan, make_plan(selected, folder) if jobs else plan, jobs, folder)
+    after = make_plan(selected, folder) if jobs else plan
+    _remove_old_checkpoints(after, folder)
+    return closing_words(after, jobs, folder)
+
+
+def _remove_old_checkpoints(plan: Plan, folder: StudyFolder) -> None:
+    """Those of cells whose process was killed between the record and the removal."""
+    for cell in plan.with_state(State.DONE):
+        folder.cell(cell.name).checkpoint.unlink(missing_ok=True)
 
 
 def _is_wanted(sight: Sight, options: argparse.Namespace) -> bool:
@@ -163,13 +171,8 @@ def execute(
             sweep(place.study.cell(job.cell.name).path)
 
 
-def closing_words(before: Plan, plan: Plan, jobs: Sequence[Job], folder: StudyFolder) -> int:
-    """Says how the selection stands; returns the exit code.
-
-    Args:
-        before: the plan that the run began with.
-        plan: that of the files as they are now.
-    """
+def closing_words(plan: Plan, jobs: Sequence[Job], folder: StudyFolder) -> int:
+    """Says how the selection stands now, after `jobs` were run; returns the exit code."""
     tried = {job.cell.name for job in jobs}
     failed = plan.with_state(State.FAILED)
     for cell in failed:
