@@ -15,6 +15,7 @@ from runners import worker
 from runners.backlog import LOOK_S, Backlog, Job, Message, Report
 from runners.failures import Failure, Kind, of_exit, oom_kills
 from runners.place import Place
+from runners.stopping import user_signal_blocked
 
 END_S = 5.0
 """Seconds that a worker is given to end before it is killed."""
@@ -113,8 +114,8 @@ class _Pool:
         job, busy.job = busy.job, None
         if message[0] == "failed" and self._fewer(busy, job, message[2]):
             return
-        if message[0] == "failed" and busy.device != "cpu":
-            _stop([busy])  # an error may have broken its CUDA context
+        if message[0] == "stopped" or (message[0] == "failed" and busy.device != "cpu"):
+            _stop([busy])  # it ends, or an error may have broken its CUDA context
         if busy.connection.closed:
             self.workers.remove(busy)
             self.workers.append(_start(self.place, busy.device))
@@ -153,9 +154,9 @@ def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> Non
         raise FullDisk(message[2])
     if kind == "held":
         backlog.put_aside(job)
-    elif kind == "failed" and message[2].transient and job.retries:
-        report(("again", name, message[2].reason))
-        backlog.put_back(replace(job, retries=job.retries - 1))
+    elif kind == "stopped" or (kind == "failed" and message[2].transient and job.retries):
+        report(("again", name, message[2].reason if kind == "failed" else "was asked to end"))
+        backlog.put_back(replace(job, retries=max(0, job.retries - 1)))
         return
     elif kind == "ended":
         message = "elsewhere", name, backlog.study.cell(name).sight(job.fingerprint)
@@ -167,7 +168,8 @@ def _start(place: Place, device: str) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=worker.serve, args=(theirs, place, device), daemon=True)
     killed = oom_kills()
-    process.start()
+    with user_signal_blocked():
+        process.start()
     theirs.close()
     return _Worker(process, ours, device, killed)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from datasets.base import DataError
 from runners.config import ConfigError
 from runners.launch import FullDisk
+from runners.stopping import Terminated
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,10 +21,6 @@ SHOWING = ("--plan", "--status", "--watch")
 
 class UserError(Exception):
     """Something the user can mend; printed as it is, exit code 2."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does."""
 
 
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:

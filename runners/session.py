@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,11 +16,12 @@ from runners.config import Study
 from runners.files import sweep
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
-from runners.options import Terminated, UserError, command_line
+from runners.options import UserError, command_line
 from runners.place import Place
 from runners.plan import Plan, describe, make_plan
 from runners.progress import Progress
 from runners.status import describe_status, watch
+from runners.stopping import ended_by_sigterm
 from runners.store import Sight, State, StudyFolder
 
 
@@ -52,7 +51,7 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
         study.run.checkpoint_every,
         study.run.checkpoint_minutes,
     )
-    with _ended_by_sigterm():
+    with ended_by_sigterm():
         execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
     after = make_plan(selected, folder) if jobs else plan
     _remove_old_checkpoints(after, folder)
@@ -131,20 +130,6 @@ def count_gpus() -> int:
     code = "import torch; print(torch.cuda.device_count())"
     asked = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     return int(asked.stdout or 0) if asked.returncode == 0 else 0
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm():
-    """Inside, SIGTERM ends the run as Ctrl-C does."""
-
-    def end(*_: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def execute(
