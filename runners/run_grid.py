@@ -131,6 +131,8 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     if options.plan:
         print(describe(plan, len(devices)))
         return 0
+    if study.run.backend == "slurm":
+        raise UserError(f"{options.study}: run.backend: slurm cannot be run yet: must be local")
     wanted = [State.MISSING, *([State.FAILED] if options.retry_failed else [])]
     todo = plan.with_state(*wanted)
     try:
