@@ -55,8 +55,7 @@ def run_in_process(backlog: Backlog, place: Place, device: str, report: Report) 
 def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: Report) -> None:
     """Runs jobs in worker processes, until all have ended here or at other runners.
 
-    A worker that dies leaves `failed.json` for its cell and is replaced. An exception here, Ctrl-C
-    among them, ends the workers.
+    An exception here, Ctrl-C among them, ends the workers.
 
     Args:
         devices: one per worker, such as "cpu" or "cuda:0".
@@ -65,21 +64,32 @@ def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: 
     Raises:
         FullDisk: see there.
     """
-    os.environ.update(worker.ENVIRONMENT)
-    pool = _Pool(backlog, place, report)
+    pool = Pool(backlog, place, report)
     try:
-        pool.workers = [_start(place, device) for device in devices[: len(backlog)]]
+        pool.start(devices)
         pool.run()
     finally:
-        _stop(pool.workers)
+        pool.stop(END_S)
 
 
-class _Pool:
-    """The workers of one run and the messages that come from them."""
+class Pool:
+    """The workers of one run and the messages that come from them.
+
+    A worker that dies leaves `failed.json` for its cell and is replaced.
+    """
 
     def __init__(self, backlog: Backlog, place: Place, report: Report) -> None:
         self.backlog, self.place, self.report = backlog, place, report
         self.workers: list[_Worker] = []
+
+    def start(self, devices: Sequence[str]) -> None:
+        """Starts one worker a device, not more than there are jobs."""
+        os.environ.update(worker.ENVIRONMENT)
+        self.workers = [_start(self.place, device) for device in devices[: len(self.backlog)]]
+
+    def stop(self, patience: float) -> None:
+        """Ends the workers, which write a checkpoint first; after `patience` seconds by force."""
+        _stop(self.workers, patience)
 
     def run(self) -> None:
         while self._assign() or len(self.backlog):
@@ -174,13 +184,14 @@ def _start(place: Place, device: str) -> _Worker:
     return _Worker(process, ours, device, killed)
 
 
-def _stop(workers: Sequence[_Worker]) -> None:
+def _stop(workers: Sequence[_Worker], patience: float = END_S) -> None:
     for each in workers:
         if each.job is not None and each.process.is_alive():
             each.process.terminate()
         each.connection.close()
+    end = time.monotonic() + patience
     for each in workers:
-        each.process.join(timeout=END_S)
+        each.process.join(timeout=max(0.1, end - time.monotonic()))
         if each.process.is_alive():
             each.process.kill()
             each.process.join()

@@ -79,7 +79,7 @@ def attempt(
     name = job.cell.name
     folder = place.study.cell(name)
     try:
-        lease = place.study.leases.take(name, device)
+        lease = place.study.leases.take(name, f"{device} ({place.warning})".replace(" ()", ""))
         if lease is None:
             return "held", name
         with lease:
@@ -109,6 +109,8 @@ def _run(
         torch.cuda.set_device(device)
         torch.cuda.init()
     name, epochs = job.cell.name, job.cell.protocol["epochs"]
+    if place.warning:
+        logging.getLogger("cell").warning(place.warning)
 
     def report(entry: dict[str, Any]) -> None:
         judged = entry.get("test", entry.get("dev"))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import run_grid, session
+from runners import devices, run_grid
 from tests.made_runs import RUN_GRID, write_study
 
-HAS_GPU = session.count_gpus() > 0
+HAS_GPU = devices.count_gpus() > 0
 
 
 @pytest.fixture
