@@ -159,8 +159,8 @@ class Faults:
         processes.kill_jobs(self.conf)
 
     def restore_power(self) -> None:
-        """The node starts again."""
-        self._start_slurmd()
+        """The node boots again, and says so: its jobs are requeued without further delay."""
+        self._start_slurmd("-b")
 
     def wait_for_task(self, job: str, deadline: float = 60) -> list[int]:
         """Waits until srun has started something for a job; returns the process ids.
