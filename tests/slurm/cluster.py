@@ -173,8 +173,8 @@ class Cluster(Faults):
         self.daemons["slurmctld"].start(["slurmctld", "-D", "-f", self.conf], self.env)
         self._answers("slurmctld", "scontrol", "ping", says="UP")
 
-    def _start_slurmd(self) -> None:
-        self.daemons["slurmd"].start(["slurmd", "-D", "-f", self.conf], self.env)
+    def _start_slurmd(self, *options: str) -> None:
+        self.daemons["slurmd"].start(["slurmd", "-D", "-f", self.conf, *options], self.env)
         poll(lambda: not self.problem(), START, lambda: f"{self.problem()}\n{self.log('slurmd')}")
 
     def port(self, key: str, file: str = "slurm.conf") -> str:

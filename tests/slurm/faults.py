@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Faults:
     conf: Path
     env: dict[str, str]
     daemons: dict[str, Daemon]
+    lost_power: float = 0.0
 
     def ask(self, *command: str | Path, script: str | None = None) -> tuple[int, str]:
         """Runs a command; returns its exit code and all that it printed."""
@@ -157,10 +159,14 @@ class Faults:
         """The node and all on it dies without a word; the controller notices after 40 s."""
         self.daemons["slurmd"].stop(signal.SIGKILL)
         processes.kill_jobs(self.conf)
+        self.lost_power = time.time()
 
     def restore_power(self) -> None:
-        """The node starts again."""
-        self._start_slurmd()
+        """The node boots again, and says so: its jobs are requeued without further delay."""
+        # The controller believes in a boot only if it is later, in whole seconds, than the last
+        # word that it had from the node.
+        time.sleep(max(0.0, self.lost_power + 2 - time.time()))
+        self._start_slurmd("-b")
 
     def wait_for_task(self, job: str, deadline: float = 60) -> list[int]:
         """Waits until srun has started something for a job; returns the process ids.

@@ -97,6 +97,16 @@ def test_jobs_of_a_node_that_is_set_down_wait_until_it_is_back(slurm):
     slurm.wait_for_state(job, "CANCELLED")
 
 
+def test_a_node_that_lost_power_comes_back_without_its_job_which_is_requeued(slurm):
+    job = slurm.submit("srun sleep 300")
+    tasks = slurm.wait_for_task(job)
+    slurm.lose_power()
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in tasks)
+    slurm.restore_power()
+    slurm.wait_for_state(job, "PENDING")
+    slurm.run("scancel", job)
+
+
 def test_accounts_and_the_end_of_jobs_are_on_the_books(accounted_slurm):
     slurm = accounted_slurm
     code, words = slurm.ask("sbatch", "--account=nobody", script="#!/bin/sh\n")
