@@ -33,10 +33,12 @@ IN_LOG = (
     ("DUE TO PREEMPTION", "preempted and not requeued", True),
     ("DUE TO NODE FAILURE", "its node failed", True),
     ("'requeue'", "SLURM did not take its requeue", True),
+    ("DUE TO JOB REQUEUE", "requeued by an operator or the cluster, and gone since", True),
     (" CANCELLED AT ", "cancelled", False),
     ("Killed", "the task was killed", True),
 )
-"""Words in a task's log, what they mean, and whether it may pass; the first that stands counts."""
+"""Words in a task's log, what they mean, and whether it may pass: of the last line that has any,
+the first words of this table."""
 
 IN_STATE = {
     "OUT_OF_MEMORY": ("out of memory: raise slurm.mem", False),
@@ -228,7 +230,11 @@ def _log_tail(element: Element) -> str:
 
 
 def _named_in(log: str) -> tuple[str, bool] | None:
-    return next(((note, passes) for words, note, passes in IN_LOG if words in log), None)
+    for line in reversed(log.splitlines()):
+        for words, note, passes in IN_LOG:
+            if words in line:
+                return note, passes
+    return None
 
 
 def _last_error(log: str) -> str:
