@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -142,7 +142,7 @@ class _Pool:
         _stop([busy])
         self.workers.remove(busy)
         self.report(("fewer", job.cell.name, len(beside)))
-        self.backlog.put_back(job)
+        self.backlog.retry(job)
         return True
 
 
@@ -154,11 +154,10 @@ def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> Non
     if kind == "held":
         backlog.put_aside(job)
     elif kind == "failed" and message[2].transient and job.retries:
-        report(("again", name, message[2].reason))
-        backlog.put_back(replace(job, retries=job.retries - 1))
-        return
+        message = "again", name, message[2].reason
+        backlog.retry(job)
     elif kind == "ended":
-        message = "elsewhere", name, backlog.study.cell(name).sight(job.fingerprint)
+        message = backlog.after_others(job) or ("again", name, "was cut off at another runner")
     report(message)
 
 

@@ -94,9 +94,11 @@ class CellFolder:
             return Sight(State.DAMAGED, f"{self.record} {damage}", self.attempts())
         made_by = record["provenance"]["fingerprint"]
         state = State.DONE if fingerprint in (None, made_by) else State.STALE
+        attempts = self.attempts() if state == State.STALE else 0  # of running it anew
         last = record.get("accuracy", {}).get("last", {})
         accuracy = last.get("test", last.get("dev"))
-        return Sight(state, seconds=record["timing"]["total_s"], accuracy=accuracy)
+        seconds = record["timing"]["total_s"]
+        return Sight(state, attempts=attempts, seconds=seconds, accuracy=accuracy)
 
     def _unfinished(self) -> Sight:
         failed = read_json(self.failed)
