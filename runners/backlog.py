@@ -33,12 +33,15 @@ class Job:
         fingerprint: of today's code, which tells done from stale.
         retries: how often it is run again after a failure that may pass by itself, here or at
             another runner.
+        crowded: whether other cells may run on its device at the same time; if memory runs out
+            then, that is no failure of the cell.
     """
 
     cell: Cell
     mark: tuple[State, int]
     fingerprint: str
     retries: int = 0
+    crowded: bool = False
 
 
 class Backlog:

@@ -7,13 +7,13 @@ import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from runners import worker
 from runners.backlog import LOOK_S, Backlog, Job, Message, Report
-from runners.failures import Failure, Kind, of_exit, oom_kills
+from runners.failures import of_exit, oom_kills
 from runners.place import Place
 
 END_S = 5.0
@@ -96,6 +96,8 @@ class _Pool:
         for idle in [w for w in self.workers if not w.job]:
             idle.job = self.backlog.next()
             if idle.job is not None:
+                beside = sum(w.device == idle.device for w in self.workers) - 1
+                idle.job = replace(idle.job, crowded=beside > 0)
                 self.report(("started", idle.job.cell.name))
                 with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
                     idle.connection.send(idle.job)
@@ -111,7 +113,8 @@ class _Pool:
             self.report(message)
             return
         job, busy.job = busy.job, None
-        if message[0] == "failed" and self._fewer(busy, job, message[2]):
+        if message[0] == "crowded":
+            self._fewer(busy, job)
             return
         if message[0] == "failed" and busy.device != "cpu":
             _stop([busy])  # an error may have broken its CUDA context
@@ -134,16 +137,15 @@ class _Pool:
             failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
             return "failed", name, worker.note_failure(job, self.place, failure, lease)
 
-    def _fewer(self, busy: _Worker, job: Job, failure: Failure) -> bool:
-        """Where memory ran out for several cells on one device, goes on with fewer."""
+    def _fewer(self, busy: _Worker, job: Job) -> None:
+        """Goes on with fewer workers where memory ran out for several cells on one device."""
         beside = [w for w in self.workers if w.device == busy.device and w is not busy]
-        if failure.kind != Kind.MEMORY or not beside:
-            return False
-        _stop([busy])
+        _stop([busy])  # its memory is needed
         self.workers.remove(busy)
-        self.report(("fewer", job.cell.name, len(beside)))
-        self.backlog.retry(job)
-        return True
+        if not beside:  # the others have left already, for the same reason
+            self.workers.append(_start(self.place, busy.device))
+        self.report(("fewer", job.cell.name, max(1, len(beside))))
+        self.backlog.put_back(job)
 
 
 def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> None:
