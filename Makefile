@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 STUDY ?= benchmark.yaml
 
-.PHONY: setup run test test-slow check gpu-check
+.PHONY: setup run test test-slow test-slurm check gpu-check
 
 # `make gpu-check PYTHON=python3` takes that interpreter as it is and sets nothing up.
 ifeq ($(origin PYTHON),command line)
@@ -43,6 +43,10 @@ test: check
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
+
+# A real SLURM of one node, installed and started for the tests: needs root on Debian or Ubuntu.
+test-slurm: setup
+	$(BIN)/python -m pytest -q -m slurm tests/slurm
 
 gpu-check: $(GPU_SETUP)
 	$(GPU_PYTHON) -m pytest -q -m gpu

@@ -75,7 +75,8 @@ def run_cell(
     notes = checkpoint.notes
     timing = _timing(history, notes, time.perf_counter() - began)
     memory = {"peak_memory_mb": peak_memory_mb(device)}
-    origin = {"provenance": _provenance(cell, data, notes)}
+    warnings = [place.warning] if place.warning else []
+    origin = {"provenance": {**_provenance(cell, data, notes), "warnings": warnings}}
     owned()
     write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
     lines = "".join(json.dumps(entry) + "\n" for entry in history)

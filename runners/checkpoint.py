@@ -22,6 +22,7 @@ from methods.base import Method
 from runners.capture import Misfit, capture, restore
 from runners.evaluation import Sets
 from runners.files import read_checked, write_checked
+from runners.stopping import Stopped, is_wished
 from runners.trainer import Standing
 
 
@@ -67,17 +68,21 @@ class Checkpoint:
         self.began = self.saved = time.monotonic()
 
     def due(self) -> bool:
-        """Whether so long has passed that one is due between two steps."""
-        return time.monotonic() - self.saved >= self.seconds
+        """Whether one is due between two steps: so long has passed, or the process is to end."""
+        return is_wished() or time.monotonic() - self.saved >= self.seconds
 
     def epoch_over(self, method: Method, sets: Sets, standing: Standing) -> None:
         """Writes a checkpoint at the end of an epoch, if one is due."""
         finished = len(standing.history)
-        if finished % self.every == 0 or finished == method.task.epochs:
+        if finished % self.every == 0 or finished == method.task.epochs or is_wished():
             self.save(method, sets, standing)
 
     def save(self, method: Method, sets: Sets, standing: Standing) -> None:
-        """Writes a checkpoint; the one before stands until this one is whole on the disk."""
+        """Writes a checkpoint; the one before stands until this one is whole on the disk.
+
+        Raises:
+            runners.stopping.Stopped: afterwards, in a process that was asked to end.
+        """
         device = sets.train.labels.device
         seconds = self.notes.seconds + time.monotonic() - self.began
         content = {
@@ -94,6 +99,8 @@ class Checkpoint:
         self.owned()
         write_checked(self.path, buffer.getvalue())
         self.saved = time.monotonic()
+        if is_wished():
+            raise Stopped
 
     def restore(self, method: Method, sets: Sets) -> Standing | None:
         """Puts a freshly made method to where it was; None where there is no checkpoint.

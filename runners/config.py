@@ -16,6 +16,7 @@ from runners.presets import with_preset
 from runners.problems import ConfigError, Problems, hint, one_line, shown
 from runners.resolve import TUNED, Study, tuned_values
 from runners.schema import MOST_CELLS, StudyFile
+from runners.slurm.section import check_slurm
 from runners.yaml_file import parse, read_mapping
 
 __all__ = ["ConfigError", "Study", "load_study"]
@@ -57,7 +58,7 @@ def _with_overrides(
 ) -> dict[str, Any]:
     """`raw` with the values of `--set` in place; mistakes of theirs are noted."""
     known = schema.keys()
-    sections = [key for key in ("axes", "protocol", "run") if key in raw]
+    sections = [key for key in ("axes", "protocol", "run", "slurm") if key in raw]
     made = raw | {key: {} for key in sections if raw[key] is None}
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -114,6 +115,7 @@ def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Probl
     if cells > MOST_CELLS:
         problems.add("axes", f"{cells:,} cells are not allowed: must be at most {MOST_CELLS:,}")
     checks.check_protocol(protocol, tuning, problems)
+    check_slurm(file.slurm, file.run.backend, file.run.device, problems)
     tuned = {
         name: tuned_values(name, tuned_folder, variants, problems)
         if protocol.hparams == "tuned"
@@ -131,5 +133,6 @@ def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Probl
         seeds=tuple(seeds),
         protocol=protocol,
         run=file.run,
+        slurm=file.slurm,
         tuned=tuned,
     )

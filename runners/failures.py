@@ -33,6 +33,7 @@ class Kind(enum.StrEnum):
     KILLED = "killed"
     CRASHED = "crashed"
     EXITED = "exited"
+    LIMIT = "limit"
 
 
 TRANSIENT = {Kind.CUDA, Kind.KILLED}

@@ -15,6 +15,7 @@ from runners import worker
 from runners.backlog import LOOK_S, Backlog, Job, Message, Report
 from runners.failures import of_exit, oom_kills
 from runners.place import Place
+from runners.stopping import user_signal_blocked
 
 END_S = 5.0
 """Seconds that a worker is given to end before it is killed."""
@@ -54,8 +55,7 @@ def run_in_process(backlog: Backlog, place: Place, device: str, report: Report) 
 def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: Report) -> None:
     """Runs jobs in worker processes, until all have ended here or at other runners.
 
-    A worker that dies leaves `failed.json` for its cell and is replaced. An exception here, Ctrl-C
-    among them, ends the workers.
+    An exception here, Ctrl-C among them, ends the workers.
 
     Args:
         devices: one per worker, such as "cpu" or "cuda:0".
@@ -64,21 +64,32 @@ def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: 
     Raises:
         FullDisk: see there.
     """
-    os.environ.update(worker.ENVIRONMENT)
-    pool = _Pool(backlog, place, report)
+    pool = Pool(backlog, place, report)
     try:
-        pool.workers = [_start(place, device) for device in devices[: len(backlog)]]
+        pool.start(devices)
         pool.run()
     finally:
-        _stop(pool.workers)
+        pool.stop(END_S)
 
 
-class _Pool:
-    """The workers of one run and the messages that come from them."""
+class Pool:
+    """The workers of one run and the messages that come from them.
+
+    A worker that dies leaves `failed.json` for its cell and is replaced.
+    """
 
     def __init__(self, backlog: Backlog, place: Place, report: Report) -> None:
         self.backlog, self.place, self.report = backlog, place, report
         self.workers: list[_Worker] = []
+
+    def start(self, devices: Sequence[str]) -> None:
+        """Starts one worker a device, not more than there are jobs."""
+        os.environ.update(worker.ENVIRONMENT)
+        self.workers = [_start(self.place, device) for device in devices[: len(self.backlog)]]
+
+    def stop(self, patience: float) -> None:
+        """Ends the workers, which write a checkpoint first; after `patience` seconds by force."""
+        _stop(self.workers, patience)
 
     def run(self) -> None:
         while self._assign() or len(self.backlog):
@@ -116,8 +127,8 @@ class _Pool:
         if message[0] == "crowded":
             self._fewer(busy, job)
             return
-        if message[0] == "failed" and busy.device != "cpu":
-            _stop([busy])  # an error may have broken its CUDA context
+        if message[0] == "stopped" or (message[0] == "failed" and busy.device != "cpu"):
+            _stop([busy])  # it ends, or an error may have broken its CUDA context
         if busy.connection.closed:
             self.workers.remove(busy)
             self.workers.append(_start(self.place, busy.device))
@@ -155,6 +166,9 @@ def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> Non
         raise FullDisk(message[2])
     if kind == "held":
         backlog.put_aside(job)
+    elif kind == "stopped":
+        message = "again", name, "was asked to end"
+        backlog.put_back(replace(job, retries=max(0, job.retries - 1)))
     elif kind == "failed" and message[2].transient and job.retries:
         message = "again", name, message[2].reason
         backlog.retry(job)
@@ -168,18 +182,20 @@ def _start(place: Place, device: str) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=worker.serve, args=(theirs, place, device), daemon=True)
     killed = oom_kills()
-    process.start()
+    with user_signal_blocked():
+        process.start()
     theirs.close()
     return _Worker(process, ours, device, killed)
 
 
-def _stop(workers: Sequence[_Worker]) -> None:
+def _stop(workers: Sequence[_Worker], patience: float = END_S) -> None:
     for each in workers:
         if each.job is not None and each.process.is_alive():
             each.process.terminate()
         each.connection.close()
+    end = time.monotonic() + patience
     for each in workers:
-        each.process.join(timeout=END_S)
+        each.process.join(timeout=max(0.1, end - time.monotonic()))
         if each.process.is_alive():
             each.process.kill()
             each.process.join()

@@ -11,19 +11,16 @@ from pathlib import Path
 from datasets.base import DataError
 from runners.config import ConfigError
 from runners.launch import FullDisk
+from runners.stopping import Terminated
 
 ROOT = Path(__file__).resolve().parents[1]
 
-SHOWING = ("--plan", "--status", "--watch")
+SHOWING = ("--plan", "--status", "--watch", "--dry-run", "--cancel")
 """Options that run nothing."""
 
 
 class UserError(Exception):
     """Something the user can mend; printed as it is, exit code 2."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does."""
 
 
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
@@ -57,6 +54,11 @@ def run_parser(description: str, lists: Mapping[str, object]) -> argparse.Argume
     shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
     shown.add_argument("--status", action="store_true", help="how the study stands, from its files")
     shown.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
+    shown.add_argument("--dry-run", action="store_true", help="print what would be sent to SLURM")
+    shown.add_argument("--cancel", action="store_true", help="cancel what is in SLURM's queue")
+    shown.add_argument("--logs", metavar="CELL", help="where a cell's logs are and how they end")
+    made.add_argument("--wait", action="store_true", help="stay until what was submitted has ended")
+    made.add_argument("--backend", help="local, or slurm: submit job arrays and return")
     made.add_argument("--retry-failed", action="store_true", help="also run what failed before")
     made.add_argument("--rerun-stale", action="store_true", help="also run what other code has run")
     made.add_argument(
@@ -70,7 +72,7 @@ def run_parser(description: str, lists: Mapping[str, object]) -> argparse.Argume
 
 def all_overrides(options: argparse.Namespace) -> list[str]:
     """What the command line changes in the study: `--set`, and options that are keys of `run`."""
-    given = {key: getattr(options, key) for key in ("workers", "device")}
+    given = {key: getattr(options, key) for key in ("backend", "workers", "device")}
     own = [f"run.{key}={value}" for key, value in given.items() if value is not None]
     return [*options.overrides, *own]
 

@@ -18,6 +18,7 @@ class Place:
         share_warmup: whether methods with the same warm-up take it from each other.
         checkpoint_every: epochs between checkpoints.
         checkpoint_minutes: between checkpoints inside an epoch.
+        warning: what a record must tell of the place, such as a GPU that torch does not see.
         threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
 
@@ -26,4 +27,5 @@ class Place:
     share_warmup: bool = True
     checkpoint_every: int = 1
     checkpoint_minutes: float = 10.0
+    warning: str = ""
     threads: int = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import datasets
@@ -54,6 +54,7 @@ class Plan:
         seconds: cell name -> estimated duration.
         measured: names of the cells whose estimate comes from finished neighbours.
         fingerprints: of today's code, by cell.
+        queue: cell name -> what SLURM's queue adds, for submitted cells that have not ended.
     """
 
     cells: Sequence[Cell]
@@ -62,24 +63,37 @@ class Plan:
     seconds: Mapping[str, float]
     measured: frozenset[str]
     fingerprints: Fingerprints
+    queue: Mapping[str, Sight] = field(default_factory=dict)
 
     @cached_property
     def states(self) -> dict[str, State]:
         return {
-            name: State.RUNNING if name in self.claims else sight.state
-            for name, sight in self.sights.items()
+            name: State.RUNNING if name in self.claims else self.shown(name).state
+            for name in self.sights
         }
+
+    def shown(self, name: str) -> Sight:
+        """What is known of a cell, leases apart: the queue's word, else that of its files."""
+        return self.queue.get(name, self.sights[name])
 
     def with_state(self, *wanted: State) -> list[Cell]:
         """The cells in one of these states, in the order of the grid."""
         return [cell for cell in self.cells if self.states[cell.name] in wanted]
 
-    def jobs(self, wanted: Callable[[Sight], bool], retries: int = 0) -> list[Job]:
+    def jobs(
+        self, wanted: Callable[[Sight], bool], retries: int = 0, with_queue: bool = False
+    ) -> list[Job]:
         """The cells whose files are `wanted`, longest first, so that no long one is left at last.
 
-        Those that somebody else is running are among them.
+        Those that somebody else is running are among them, unless `with_queue`: then the queue's
+        word counts before the files', and what runs anywhere is left alone.
         """
-        chosen = [cell for cell in self.cells if wanted(self.sights[cell.name])]
+        chosen = [
+            cell
+            for cell in self.cells
+            if wanted(self.shown(cell.name) if with_queue else self.sights[cell.name])
+            and not (with_queue and cell.name in self.claims)
+        ]
         return [
             Job(cell, self.sights[cell.name].mark, self.fingerprints[cell], retries)
             for cell in sorted(chosen, key=lambda cell: -self.seconds[cell.name])

@@ -17,6 +17,7 @@ from methods.declaration import Declaration
 from runners.entries import MethodEntry, NoiseEntry, checked_hparams
 from runners.problems import Problems
 from runners.schema import Protocol, Run
+from runners.slurm.section import Slurm
 from runners.yaml_file import read_mapping
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,7 @@ class Study:
     Attributes:
         name: of the study and its folder of results.
         datasets, noises, methods, seeds: the axes.
-        protocol, run: the two other sections, with the preset and all defaults filled in.
+        protocol, run, slurm: the other sections, with the preset and all defaults filled in.
         tuned: data set -> method -> tuned hyper-parameters, empty where there are none.
     """
 
@@ -42,6 +43,7 @@ class Study:
     seeds: tuple[int, ...]
     protocol: Protocol
     run: Run
+    slurm: Slurm
     tuned: Tuned
 
     @property
@@ -51,7 +53,7 @@ class Study:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The study with everything filled in, without `run`: no path, worker or device."""
+        """The study with all filled in, but `run` and `slurm`: no path, worker or device."""
         variants = [{"name": m.method, "label": m.label, **m.named} for m in self.methods]
         axes = {
             "dataset": list(self.datasets),

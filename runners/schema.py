@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from runners.fields import Real, Whole
+from runners.slurm.section import Slurm
 
 MOST_CELLS = 100_000
 MOST_EPOCHS = 100_000
@@ -142,10 +143,8 @@ class Run(_Section):
         description="Folder of the data sets, relative to the working directory.",
         json_schema_extra=_allowed("a folder or null"),
     )
-    backend: Literal["local"] = Field(
-        "local",
-        description="Where the workers are.",
-        json_schema_extra=_allowed("local (SLURM comes later)"),
+    backend: Literal["local", "slurm"] = Field(
+        "local", description="Where the workers are: on this machine, or in tasks of SLURM."
     )
     cells_per_gpu: Whole = Field(1, ge=1, le=64, description="Cells that share one GPU.")
     retries: Whole = Field(
@@ -174,6 +173,7 @@ class StudyFile(_Section):
         Protocol(), json_schema_extra=_allowed("a mapping of protocol keys to values")
     )
     run: Run = Field(Run(), json_schema_extra=_allowed("a mapping of run keys to values"))
+    slurm: Slurm = Field(Slurm(), json_schema_extra=_allowed("a mapping of slurm keys to values"))
 
 
 def keys() -> list[str]:

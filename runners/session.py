@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import datasets
 from datasets.base import DataError
 from runners.backlog import Backlog, Job
 from runners.config import Study
+from runners.devices import choose_devices
 from runners.files import sweep
+from runners.follow import OPEN, wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
-from runners.options import Terminated, UserError, command_line
+from runners.options import UserError, command_line
 from runners.place import Place
 from runners.plan import Plan, describe, make_plan
 from runners.progress import Progress
-from runners.status import describe_status, watch
+from runners.slurm import control
+from runners.status import describe_status
+from runners.stopping import ended_by_sigterm
 from runners.store import Sight, State, StudyFolder
+
+LOOK_S = 2.0
+"""Seconds between two looks of `--watch` at a study that was never submitted."""
 
 
 def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -> int:
-    """Shows, plans or runs the selected cells of a checked study; returns the exit code."""
+    """Shows, plans, submits or runs the selected cells of a study; returns the exit code."""
     selected = select(grid, options.only)
     folder = StudyFolder(options.results.resolve(), study.name)
-    if options.status:
-        print(describe_status(make_plan(selected, folder), folder, command_line()))
-        return 0
-    if options.watch:
-        watch(selected, folder, command_line())
-        return 0
+    if options.logs:
+        return control.show_logs(options.logs, selected, folder)
+    if options.cancel:
+        return control.cancel(folder)
+    if options.status or options.watch:
+        return _show(study, options, selected, folder)
     root = data_root(options.data, study)
-    devices = choose_devices(study)
-    check_data(selected, root, options.study)
-    plan = make_plan(selected, folder)
-    if options.plan:
-        print(describe(plan, len(devices)))
-        return 0
-    jobs = plan.jobs(lambda sight: _is_wanted(sight, options), study.run.retries)
-    _prepare(folder, study, grid, options.results)
     place = Place(
         folder,
         root,
@@ -52,23 +48,87 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
         study.run.checkpoint_every,
         study.run.checkpoint_minutes,
     )
-    with _ended_by_sigterm():
+    if study.run.backend == "slurm" and not options.plan:
+        check_data(selected, root, options.study)
+        return _run_on_slurm(study, options, grid, selected, place)
+    devices = choose_devices(study)
+    check_data(selected, root, options.study)
+    plan = make_plan(selected, folder)
+    if options.plan:
+        print(describe(plan, len(devices)))
+        return 0
+    jobs = plan.jobs(_is_wanted(options), study.run.retries)
+    _prepare(folder, study, grid, options.results)
+    with ended_by_sigterm():
         execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
-    return closing_words(plan, make_plan(selected, folder) if jobs else plan, jobs, folder)
+    after = make_plan(selected, folder) if jobs else plan
+    _remove_old_checkpoints(after, folder)
+    return closing_words(after, bool(jobs), {job.cell.name for job in jobs}, folder)
 
 
-def _is_wanted(sight: Sight, options: argparse.Namespace) -> bool:
-    """Whether a cell is to be run: what is missing or may go well by itself, and what is asked."""
-    match sight.state:
-        case State.MISSING:
-            return True
-        case State.FAILED:
-            return sight.transient or options.retry_failed
-        case State.STALE:
-            return options.rerun_stale
-        case State.DAMAGED:
-            return options.rerun_damaged
-    return False
+def _show(
+    study: Study, options: argparse.Namespace, selected: Sequence[Cell], folder: StudyFolder
+) -> int:
+    def look() -> tuple[Plan, str]:
+        return control.plan_with_queue(selected, folder)
+
+    if options.watch:
+        submitted = look()[0].queue or study.run.backend == "slurm"
+        seconds = study.slurm.poll_seconds if submitted else LOOK_S
+        watch(look, control.pauses(seconds), folder, command_line())
+        return 0
+    plan, silence = look()
+    print(describe_status(plan, folder, command_line(), silence=silence))
+    return 0
+
+
+def _run_on_slurm(
+    study: Study,
+    options: argparse.Namespace,
+    grid: Sequence[Cell],
+    selected: Sequence[Cell],
+    place: Place,
+) -> int:
+    folder = place.study
+    if not options.dry_run:
+        _prepare(folder, study, grid, options.results)
+    code = control.send(study, options, selected, place, _is_wanted(options))
+    if code or options.dry_run or not options.wait:
+        return code
+
+    def look() -> tuple[Plan, str]:
+        return control.plan_with_queue(selected, folder)
+
+    before, _ = look()
+    workers = study.slurm.max_running or len(before.with_state(*OPEN)) or 1
+    after = wait(look, control.pauses(study.slurm.poll_seconds), folder, workers)
+    _remove_old_checkpoints(after, folder)
+    tried = {cell.name for cell in before.with_state(*OPEN)}
+    return closing_words(after, bool(tried), tried, folder)
+
+
+def _remove_old_checkpoints(plan: Plan, folder: StudyFolder) -> None:
+    """Those of cells whose process was killed between the record and the removal."""
+    for cell in plan.with_state(State.DONE):
+        folder.cell(cell.name).checkpoint.unlink(missing_ok=True)
+
+
+def _is_wanted(options: argparse.Namespace) -> Callable[[Sight], bool]:
+    """Which cells are to be run: what is missing or may go well by itself, and what is asked."""
+
+    def wanted(sight: Sight) -> bool:
+        match sight.state:
+            case State.MISSING | State.LOST:
+                return True
+            case State.FAILED:
+                return sight.transient or options.retry_failed
+            case State.STALE:
+                return options.rerun_stale
+            case State.DAMAGED:
+                return options.rerun_damaged
+        return False
+
+    return wanted
 
 
 def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
@@ -96,49 +156,6 @@ def data_root(given: Path | None, study: Study) -> Path | None:
     return Path(named).expanduser().resolve() if named else None
 
 
-def choose_devices(study: Study) -> list[str]:
-    """One device a worker: "cpu" per core, or "cuda:i" for every slot of every GPU.
-
-    Raises:
-        UserError: `cuda` is asked for and there is none.
-    """
-    wanted, workers = study.run.device, study.run.workers
-    gpus = count_gpus() if wanted in ("auto", "cuda") else 0
-    if wanted == "cuda" and gpus == 0:
-        raise UserError(
-            'run.device: "cuda" is not allowed here, torch sees no GPU: must be auto or cpu'
-        )
-    slots = [f"cuda:{i}" for _ in range(study.run.cells_per_gpu) for i in range(gpus)]
-    if not slots:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        slots = ["cpu"] * (cores or 1)
-    count = len(slots) if workers == "auto" else max(1, workers)
-    return [slots[i % len(slots)] for i in range(count)]
-
-
-def count_gpus() -> int:
-    """CUDA devices that torch sees. Asked in a process of its own: planning needs no torch."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
-        return 0
-    code = "import torch; print(torch.cuda.device_count())"
-    asked = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
-    return int(asked.stdout or 0) if asked.returncode == 0 else 0
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm():
-    """Inside, SIGTERM ends the run as Ctrl-C does."""
-
-    def end(*_: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def execute(
     jobs: Sequence[Job], plan: Plan, place: Place, devices: Sequence[str], in_pool: bool
 ) -> None:
@@ -163,17 +180,11 @@ def execute(
             sweep(place.study.cell(job.cell.name).path)
 
 
-def closing_words(before: Plan, plan: Plan, jobs: Sequence[Job], folder: StudyFolder) -> int:
-    """Says how the selection stands; returns the exit code.
-
-    Args:
-        before: the plan that the run began with.
-        plan: that of the files as they are now.
-    """
-    tried = {job.cell.name for job in jobs}
+def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
+    """Says how the selection stands after the cells `tried` were run; returns the exit code."""
     failed = plan.with_state(State.FAILED)
     for cell in failed:
-        files, reason = folder.cell(cell.name), plan.sights[cell.name].note
+        files, reason = folder.cell(cell.name), plan.shown(cell.name).note
         seen = f"log: {files.log}" if files.log.exists() else f"see {files.failed}"
         if cell.name in tried:
             print(f"failed: {cell.name}: {reason} ({seen})", file=sys.stderr)
@@ -192,6 +203,6 @@ def closing_words(before: Plan, plan: Plan, jobs: Sequence[Job], folder: StudyFo
         again = command_line("--rerun-stale")
         print(f"{len(stale)} cells are stale, run by other code than today's; anew: {again}")
     done = len(plan.with_state(State.DONE, State.STALE))
-    said = "done" if jobs or done < len(plan.cells) else "done already, nothing to run"
+    said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
     return int(done < len(plan.cells))

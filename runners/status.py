@@ -1,23 +1,18 @@
-"""How a study stands, from its files alone: `--status` and `--watch`. Imports no torch."""
+"""How a study stands, from its files and SLURM's queue. Imports no torch."""
 
 from __future__ import annotations
 
 import json
 import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
 
 from runners.grid import Cell
 from runners.leases import HEARTBEAT_S, Claim
-from runners.plan import Plan, duration, make_plan
+from runners.plan import Plan, duration
 from runners.store import CellFolder, State, StudyFolder
-
-WATCH_S = 2.0
-"""Seconds between two looks of `--watch`."""
 
 STEPS = {
     State.MISSING: ("", "runs what is missing"),
+    State.LOST: ("", "runs again what is lost"),
     State.FAILED: ("--retry-failed", "tries again what failed"),
     State.STALE: ("--rerun-stale", "runs anew what other code has made"),
     State.DAMAGED: ("--rerun-damaged", "runs anew what is damaged"),
@@ -25,29 +20,37 @@ STEPS = {
 """State -> what to add to the command, and what that does."""
 
 
-def describe_status(plan: Plan, study: StudyFolder, command: str, brief: bool = False) -> str:
+def describe_status(
+    plan: Plan, study: StudyFolder, command: str, brief: bool = False, silence: str = ""
+) -> str:
     """The study as text: a line a cell, then sums, time left and what to type next.
 
     Args:
         command: that runs the study, without options such as `--status`.
         brief: leave out the lines of cells that are missing or done.
+        silence: why the queue is not known, where it should be.
     """
     hidden = (State.MISSING, State.DONE) if brief else ()
     chosen = [cell for cell in plan.cells if plan.states[cell.name] not in hidden]
     width = max((len(cell.name) for cell in chosen), default=0)
     left = {name: _seconds_left(plan, study, name) for name in plan.claims}
     lines = [
-        f"{cell.name:<{width}}  {plan.states[cell.name]:<7}  {_note(plan, study, cell, left)}"
+        f"{cell.name:<{width}}  {plan.states[cell.name]:<8}  {_note(plan, study, cell, left)}"
         for cell in chosen
     ]
     lines = [line.rstrip() for line in lines]
+    lines += [silence] if silence else []
     lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])
 
 
 def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) -> str:
-    sight, folder = plan.sights[cell.name], study.cell(cell.name)
+    sight, folder = plan.shown(cell.name), study.cell(cell.name)
     match plan.states[cell.name]:
+        case State.RUNNING if cell.name not in plan.claims:
+            return sight.note
+        case State.QUEUED | State.REQUEUED | State.LOST:
+            return sight.note
         case State.RUNNING:
             epoch, epochs = folder.finished_epochs(), cell.protocol["epochs"]
             done = f"epoch {epoch} of {epochs}, {duration(left[cell.name])} left"
@@ -58,7 +61,8 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
         case State.DAMAGED:
             return sight.note
         case State.DONE | State.STALE:
-            return f"{100 * sight.accuracy:.2f} %  {duration(sight.seconds)}"
+            warned = f"  warning: {sight.note}" if sight.note else ""
+            return f"{100 * sight.accuracy:.2f} %  {duration(sight.seconds)}{warned}"
     return _interrupted(folder)
 
 
@@ -109,34 +113,10 @@ def _time_left(plan: Plan, left: dict[str, float]) -> str:
 
 
 def _next_steps(plan: Plan, command: str) -> list[str]:
-    if State.RUNNING in plan.states.values():
+    if {State.RUNNING, State.QUEUED, State.REQUEUED} & set(plan.states.values()):
         return [f"watch it: {command} --watch"]
     lines = []
     for state, (option, what) in STEPS.items():
         if cells := plan.with_state(state):
             lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({len(cells)})")
     return lines
-
-
-def watch(
-    cells: Sequence[Cell],
-    study: StudyFolder,
-    command: str,
-    pause: Callable[[], None] = lambda: time.sleep(WATCH_S),
-) -> Plan:
-    """Shows the status again and again until every cell has ended; returns the last plan.
-
-    On a terminal the picture is drawn anew; elsewhere it is printed where it has changed.
-    """
-    shown = ""
-    while True:
-        plan = make_plan(cells, study)
-        text = describe_status(plan, study, command, brief=True)
-        if sys.stdout.isatty():
-            print(f"\x1b[H\x1b[2J{text}", flush=True)
-        elif text != shown:
-            print(text, flush=True)
-        shown = text
-        if not {State.MISSING, State.RUNNING} & set(plan.states.values()):
-            return plan
-        pause()

@@ -23,7 +23,10 @@ class State(enum.StrEnum):
     """What the files say of a cell."""
 
     MISSING = "missing"
+    QUEUED = "queued"
     RUNNING = "running"
+    REQUEUED = "requeued"
+    LOST = "lost"
     FAILED = "failed"
     DONE = "done"
     STALE = "stale"
@@ -35,8 +38,8 @@ class Sight:
     """What the files of one cell say, leases apart.
 
     Attributes:
-        state: never RUNNING, which a lease tells.
-        note: why it failed or is damaged, in one line.
+        state: of the files; RUNNING, QUEUED, REQUEUED and LOST come from leases and the queue.
+        note: why it failed or is damaged, or what its record warns of, in one line.
         attempts: attempts that have failed.
         transient: whether the failure may pass by itself.
         seconds, accuracy, epochs: of a finished cell, else None.
@@ -98,7 +101,8 @@ class CellFolder:
         last = record.get("accuracy", {}).get("last", {})
         accuracy = last.get("test", last.get("dev"))
         seconds = record["timing"]["total_s"]
-        return Sight(state, attempts=attempts, seconds=seconds, accuracy=accuracy)
+        note = "; ".join(record["provenance"].get("warnings", ()))
+        return Sight(state, note, attempts, seconds=seconds, accuracy=accuracy)
 
     def _unfinished(self) -> Sight:
         failed = read_json(self.failed)

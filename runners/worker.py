@@ -22,6 +22,7 @@ from runners.backlog import Job, Message
 from runners.failures import Failure, Kind, is_full_disk, of_error
 from runners.leases import Lease, LeaseLost
 from runners.place import Place
+from runners.stopping import Stopped, is_wished, wish
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # one and two threads give different weights (protocol)
@@ -41,11 +42,18 @@ def serve(connection: Connection, place: Place, device: str) -> None:
     Sends a message after every epoch and the closing message of `attempt`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runner decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, wish)  # ends after the next checkpoint
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def send(message: Message) -> None:
+        try:
+            connection.send(message)
+        except ConnectionError:  # the runner does not listen any more
+            wish()
+
     with contextlib.suppress(EOFError):
-        while (job := connection.recv()) is not None:
-            connection.send(attempt(job, place, device, connection.send, _log_to))
+        while not is_wished() and (job := connection.recv()) is not None:
+            send(attempt(job, place, device, send, _log_to))
 
 
 def _end_with_parent() -> None:
@@ -66,12 +74,13 @@ def attempt(
         ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
         ("held", name) where another process runs the cell, ("ended", name) where one has ended it
         since the job was made, ("crowded", name) where memory ran out beside other cells, ("disk",
-        name, sentence) where nothing more can be written.
+        name, sentence) where nothing more can be written, ("stopped", name) where this process was
+        asked to end and has written a checkpoint.
     """
     name = job.cell.name
     folder = place.study.cell(name)
     try:
-        lease = place.study.leases.take(name, device)
+        lease = place.study.leases.take(name, f"{device} ({place.warning})".replace(" ()", ""))
         if lease is None:
             return "held", name
         with lease:
@@ -81,6 +90,8 @@ def attempt(
                 return _run(job, place, device, send, lease)
     except LeaseLost:
         return "held", name
+    except Stopped:
+        return "stopped", name
     except OSError as error:
         if not is_full_disk(error):
             raise
@@ -99,6 +110,8 @@ def _run(
         torch.cuda.set_device(device)
         torch.cuda.init()
     name, epochs = job.cell.name, job.cell.protocol["epochs"]
+    if place.warning:
+        logging.getLogger("cell").warning(place.warning)
 
     def report(entry: dict[str, Any]) -> None:
         judged = entry.get("test", entry.get("dev"))

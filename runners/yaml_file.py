@@ -22,6 +22,10 @@ KINDS = ("str", "int", "float", "bool", "null", "seq", "map")
 PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in KINDS}
 
 
+class Sexagesimal(int):
+    """A number that was written as 12:00:00: YAML counts in base 60, people mean a time."""
+
+
 class _Bound(yaml.MarkedYAMLError):
     """The text goes beyond one of the bounds above, or holds something a study cannot hold."""
 
@@ -168,4 +172,6 @@ def _scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
         ) from error
     if isinstance(value, int) and abs(value) >= 2**63:
         raise _Bound(f"{shown(node.value, 30)} is too large: must be below 2^63", node.start_mark)
+    if isinstance(value, int) and ":" in node.value:
+        return Sexagesimal(value)
     return value

@@ -145,7 +145,7 @@ def command(study: Path, results: Path, *arguments: str) -> list[str]:
 
 
 def run_grid(
-    study: Path, results: Path, *arguments: str, folder: Path, **more: str
+    study: Path, results: Path, *arguments: str, folder: Path, timeout: float = 120, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs `run_grid.py` from `folder`, which holds a stranger called `datasets` as well."""
     return subprocess.run(
@@ -154,7 +154,7 @@ def run_grid(
         env=environment(folder, **more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
 
 

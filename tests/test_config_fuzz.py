@@ -33,6 +33,7 @@ def test_hostile_files_are_one_sentence(tmp_path, content):
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     | st.sampled_from(["1e-4", "gce", "mw_net", "symmetric", "clean", "simulated", 10**12, 0.4])
+    | st.sampled_from(["slurm", "cuda", "1-0", "0:30", "8G"])
 )  # fmt: skip
 names = st.sampled_from(
     ["name", "label", "rate", "q", "study", "axes", "dataset", "noise", "method", "seed", "lr",
@@ -49,7 +50,9 @@ values = st.recursive(
 keys = st.sampled_from(
     ["study", "axes", "axes.dataset", "axes.noise", "axes.method", "axes.seed", "protocol", "run",
      "protocol.preset", "protocol.epochs", "protocol.milestones", "protocol.clean_subset",
-     "protocol.clean_val", "protocol.noisy_val", "protocol.network", "run.workers", "run.data_root"]
+     "protocol.clean_val", "protocol.noisy_val", "protocol.network", "run.workers", "run.data_root",
+     "run.backend", "slurm", "slurm.time", "slurm.mem", "slurm.gres", "slurm.gpus_per_node",
+     "slurm.setup", "slurm.additional"]
 )  # fmt: skip
 
 

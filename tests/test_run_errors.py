@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runners import run_grid, session
+from runners import devices, run_grid
 from tests.made_runs import RUN_GRID, write_study
 
-HAS_GPU = session.count_gpus() > 0
+HAS_GPU = devices.count_gpus() > 0
 
 
 @pytest.fixture
@@ -45,7 +45,10 @@ def refused(capsys, *arguments: str) -> str:
             ["--set", "did you mean protocol.epochs?"],
         ),
         (["--set", "protocol.epochs=0"], ["--set", "protocol.epochs", "at least 1"]),
+        (["--set", "run.backend=slrum"], ["run.backend", "slrum", "local, slurm"]),
         (["--set", "run.backend=slurm"], ["run.backend", "slurm", "local"]),
+        (["--set", "slurm.tmie=60"], ["--set", "slurm.tmie", "did you mean slurm.time?"]),
+        (["--set", "slurm.time=12:00:00"], ["--set", "slurm.time", "43200", "in quotes"]),
         (["--workers", "-1"], ["run.workers", "-1", "0 to 1,024"]),
         (["--workers", "two"], ["run.workers", "two", "0 to 1,024"]),
         (["--device", "gpu"], ["run.device", "gpu", "auto, cpu, cuda"]),

@@ -33,6 +33,7 @@ def test_a_record_has_the_fields_of_the_protocol_and_no_others(found):
     origin = {key: "str" for key in ("git_sha", "fingerprint", "python", "device")}
     origin |= {key: "str" for key in ("data_sha256", "split_sha256", "processor", "host")}
     origin |= {"dirty": "bool", "sources": "list", "torch_threads": "int", "attempts": "int"}
+    origin |= {"warnings": "list"}
     realised = {"realised_rate": "float", "matrix": "list"}
     expected = {
         "schema": "int",

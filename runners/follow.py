@@ -1,0 +1,72 @@
+"""Following runs that happen elsewhere, from files and the queue: `--watch` and `--wait`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from runners.plan import Plan
+from runners.progress import Progress
+from runners.status import describe_status
+from runners.store import State, StudyFolder
+
+Look = Callable[[], tuple[Plan, str]]
+"""The plan as it is now, and a sentence where the queue gave no answer."""
+
+Pause = Callable[[bool], None]
+"""Waits until the next look; is told whether the last one had an answer."""
+
+OPEN = (State.MISSING, State.QUEUED, State.RUNNING, State.REQUEUED)
+
+
+def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
+    """Shows the status again and again until every cell has ended; returns the last plan.
+
+    On a terminal the picture is drawn anew; elsewhere it is printed where it has changed.
+    """
+    shown = ""
+    while True:
+        plan, silence = look()
+        text = describe_status(plan, study, command, brief=True, silence=silence)
+        if sys.stdout.isatty():
+            print(f"\x1b[H\x1b[2J{text}", flush=True)
+        elif text != shown:
+            print(text, flush=True)
+        shown = text
+        if not plan.with_state(*OPEN):
+            return plan
+        pause(not silence)
+
+
+def wait(look: Look, pause: Pause, study: StudyFolder, workers: int) -> Plan:
+    """Shows the progress as a local run does until no cell is queued or running any more."""
+    plan, silence = look()
+    waiting = {cell.name for cell in plan.with_state(*OPEN)}
+    seconds = {name: plan.seconds[name] for name in waiting}
+    progress = Progress(seconds, workers, len(plan.with_state(State.DONE)))
+    said = ""
+    try:
+        while waiting:
+            for cell in plan.cells:
+                if cell.name in waiting:
+                    _report(cell.name, cell.protocol["epochs"], plan, study, progress)
+            waiting = {cell.name for cell in plan.with_state(*OPEN)} & waiting
+            if silence and silence != said:
+                print(silence, file=sys.stderr, flush=True)
+            said = silence
+            if waiting:
+                pause(not silence)
+                plan, silence = look()
+    finally:
+        progress.close()
+    return plan
+
+
+def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Progress) -> None:
+    state = plan.states[name]
+    if state == State.RUNNING:
+        if name not in progress.running:
+            progress.take(("started", name))
+        progress.take(("epoch", name, study.cell(name).finished_epochs(), epochs))
+    elif state not in OPEN:
+        progress.take(("elsewhere", name, plan.shown(name)))

@@ -1,0 +1,77 @@
+"""What each attempt of a task notes of itself: that it has begun, and how it came to its limit.
+
+`<submission>/attempts/<array>-<number>` holds one JSON line a note. The queue forgets; this file
+tells a task that has run from one that never started, and one that gets on from one that does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from runners.store import StudyFolder
+
+FOLDER = "attempts"
+
+
+def name_of(array: str, number: int) -> str:
+    """The name of a task within its submission."""
+    return f"{array}-{number}"
+
+
+def note(folder: Path, task: str, **what: Any) -> None:
+    """Appends a line about a task."""
+    path = folder / FOLDER / task
+    path.parent.mkdir(exist_ok=True)
+    ids = {key: os.environ.get(key) for key in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT")}
+    line = json.dumps({**what, **ids, "host": socket.gethostname(), "when": time.time()}) + "\n"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def notes(folder: Path, task: str) -> list[dict[str, Any]]:
+    """The lines about a task, oldest first; half a line of a killed process is passed over."""
+    try:
+        text = (folder / FOLDER / task).read_text(encoding="utf-8")
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def begun(folder: Path) -> set[str]:
+    """The tasks of a submission that have begun at least once."""
+    try:
+        return {path.name for path in (folder / FOLDER).iterdir()}
+    except OSError:
+        return set()
+
+
+def progress(study: StudyFolder, cells: Iterable[str]) -> dict[str, str]:
+    """How far cells are: changes with every new checkpoint, record and failure."""
+    found = {}
+    for cell in cells:
+        folder = study.cell(cell)
+        try:
+            with folder.checkpoint.open("rb") as file:
+                found[cell] = file.read(64).decode(errors="replace")  # its checksum
+        except OSError:
+            state, attempts = folder.sight().mark
+            found[cell] = f"{state} {attempts}"
+    return found
+
+
+def stands_still(folder: Path, task: str) -> bool:
+    """Whether the last two attempts ended at the time limit without any progress."""
+    ends = [line for line in notes(folder, task) if line.get("what") == "limit"]
+    return len(ends) >= 2 and not any(line.get("progress") for line in ends[-2:])

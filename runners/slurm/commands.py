@@ -1,0 +1,100 @@
+"""How commands of SLURM are run, and what it means when they fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from runners.slurm.words import culprit
+
+TIMEOUT = 60
+"""Seconds; commands without a controller give up by themselves after 9 to 18."""
+DOWN = (
+    "unable to contact",
+    "connection refused",
+    "communication connection failure",
+    "communication shutdown failure",
+    "timed out",
+    "zero bytes were transmitted",
+    "standby mode",
+)
+"""Words of commands that met no controller."""
+CHANGING = ("SQUEUE_", "SCANCEL_", "SACCT_", "SBATCH_", "SLURM_TIME_FORMAT", "SLURM_CLUSTERS")
+"""Variables that silently change what a command shows, cancels or sends."""
+
+
+class SlurmError(Exception):
+    """A command of SLURM that did not do its work; the message is a sentence."""
+
+
+class CommandMissing(SlurmError):
+    """SLURM is not installed here, or not on the path."""
+
+
+class ControllerDown(SlurmError):
+    """The controller does not answer: nothing is known about any job now."""
+
+
+class Refused(SlurmError):
+    """sbatch does not take a script.
+
+    Attributes:
+        key: the key of the study that is to blame, as far as sbatch's words tell.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.key = culprit(words)
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without what would change the meaning of a command.
+
+    SQUEUE_PARTITION hides jobs, SCANCEL_INTERACTIVE asks questions, SBATCH_TIMELIMIT wins over the
+    script.
+    """
+    return {key: text for key, text in os.environ.items() if not key.startswith(CHANGING)}
+
+
+def run(command: Sequence[str], script: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a command, whatever its exit code, with `script` as its input.
+
+    Raises:
+        CommandMissing: there is no such command.
+        ControllerDown: it did not end in time.
+    """
+    try:
+        return subprocess.run(
+            command,
+            env=environment(),
+            input=script,
+            stdin=subprocess.DEVNULL if script is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise CommandMissing(
+            f"{command[0]} is not on the path: must be run where SLURM's commands are"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        words = f"{command[0]} had no answer after {TIMEOUT} s"
+        raise ControllerDown(f"the SLURM controller does not answer ({words})") from error
+
+
+def is_down(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a command failed because it met no controller."""
+    return done.returncode != 0 and any(word in done.stderr.lower() for word in DOWN)
+
+
+def words_of(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command said, on one line."""
+    said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+    return " ".join(said.split())
+
+
+def no_answer(done: subprocess.CompletedProcess[str]) -> str:
+    """The sentence for a command that met no controller."""
+    return f"the SLURM controller does not answer ({done.args[0]}: {words_of(done)})"

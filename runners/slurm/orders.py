@@ -1,0 +1,140 @@
+"""What the tasks of a submission are to do, on disk: the cells, resolved, and the settings.
+
+A task reads this file and not the study's YAML, which may have changed by the time it starts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from runners.backlog import Job
+from runners.files import read_json, write_json
+from runners.grid import Cell
+from runners.place import Place
+from runners.schema import Run
+from runners.slurm.section import Slurm
+from runners.store import State, StudyFolder
+
+SCHEMA = 1
+FILE, MARKS = "orders.json", "marks.json"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The work of one submission.
+
+    Attributes:
+        jobs: by name of the cell.
+        place: where data, results and checkpoints are.
+        device: `run.device`.
+        cells_per_gpu: cells that share a GPU.
+        at_once: cells that run at once in a task without a GPU.
+        minutes: time limit of a task.
+        signal_s: seconds before the limit at which SLURM warns.
+        wants_gpu: whether the tasks ask for one.
+    """
+
+    jobs: dict[str, Job]
+    place: Place
+    device: str
+    cells_per_gpu: int
+    at_once: int
+    minutes: int
+    signal_s: int
+    wants_gpu: bool
+
+
+def at_once(run: Run, slurm: Slurm) -> int:
+    """Cells that run at once in a task: on its GPUs, else one a core."""
+    gpus = slurm.gpus_per_node or (1 if slurm.gres else 0)
+    return gpus * run.cells_per_gpu or slurm.cpus_per_task or 1
+
+
+def signal_seconds(minutes: int) -> int:
+    """How long before a time limit SLURM warns; it may do so up to a minute earlier."""
+    return min(90, minutes * 60 * 3 // 8)
+
+
+def write_orders(folder: Path, jobs: Iterable[Job], place: Place, run: Run, slurm: Slurm) -> None:
+    """Writes the orders of a submission into its folder, and the marks of its cells beside it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    listed = list(jobs)
+    names = [field.name for field in fields(Cell)]
+    write_json(
+        folder / FILE,
+        {
+            "schema": SCHEMA,
+            "study_folder": str(place.study.path),
+            "data_root": None if place.data_root is None else str(place.data_root),
+            "share_warmup": place.share_warmup,
+            "checkpoint_every": place.checkpoint_every,
+            "checkpoint_minutes": place.checkpoint_minutes,
+            "device": run.device,
+            "cells_per_gpu": run.cells_per_gpu,
+            "at_once": at_once(run, slurm),
+            "minutes": slurm.time,
+            "signal_s": signal_seconds(slurm.time),
+            "wants_gpu": bool(slurm.gpus_per_node or slurm.gres),
+            "jobs": [
+                {
+                    "cell": {name: getattr(job.cell, name) for name in names},
+                    "mark": job.mark,
+                    "fingerprint": job.fingerprint,
+                    "retries": job.retries,
+                }
+                for job in listed
+            ],
+        },
+    )
+    write_json(folder / MARKS, {job.cell.name: job.mark for job in listed})
+
+
+def read_orders(folder: Path) -> Orders:
+    """The orders of a submission.
+
+    Raises:
+        ValueError: they are not there, or of another version of the suite.
+    """
+    raw = read_json(folder / FILE)
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise ValueError(f"{folder / FILE} cannot be read: must be orders of schema {SCHEMA}")
+    path = Path(raw["study_folder"])
+    place = Place(
+        StudyFolder(path.parent, path.name),
+        None if raw["data_root"] is None else Path(raw["data_root"]),
+        raw["share_warmup"],
+        raw["checkpoint_every"],
+        raw["checkpoint_minutes"],
+    )
+    jobs = [_job(each) for each in raw["jobs"]]
+    return Orders(
+        jobs={job.cell.name: job for job in jobs},
+        place=place,
+        **{key: raw[key] for key in ("device", "cells_per_gpu", "at_once", "minutes")},
+        **{key: raw[key] for key in ("signal_s", "wants_gpu")},
+    )
+
+
+def _job(raw: dict[str, Any]) -> Job:
+    return Job(Cell(**raw["cell"]), _mark(raw["mark"]), raw["fingerprint"], raw["retries"])
+
+
+def _mark(raw: list[Any]) -> tuple[State, int]:
+    return State(raw[0]), int(raw[1])
+
+
+@functools.lru_cache(maxsize=64)
+def read_marks(folder: Path) -> dict[str, tuple[State, int]]:
+    """How the files of each cell looked when it was submitted; empty if that cannot be read."""
+    raw = read_json(folder / MARKS)
+    try:
+        return {name: _mark(mark) for name, mark in raw.items()}
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return {}

@@ -1,0 +1,225 @@
+"""Sends what is to run as job arrays: written down first, then sent, then noted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runners.backlog import Job
+from runners.config import Study
+from runners.options import UserError
+from runners.place import Place
+from runners.slurm import client, manifest
+from runners.slurm.attempts import name_of
+from runners.slurm.chunks import Task, Work, array_limit, make_arrays, make_tasks
+from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
+from runners.slurm.manifest import Array, Manifest, Sent
+from runners.slurm.orders import at_once, write_orders
+from runners.slurm.script import executor, prepare_environment, text
+from runners.slurm.task import RunCells
+from runners.slurm.times import text_of
+from runners.slurm.truth import Element, Queue
+from runners.slurm.words import Outlook, reason
+from runners.store import StudyFolder
+
+SUBMITTING = "submission"
+"""Name of the lease that one submitting command of a study holds."""
+
+SHORTEST_MINUTES = 2
+BACK_OFF_S = (5.0, 10.0)
+LOOK_AFTER_S = 3.0  # for the first two seconds SLURM names another reason
+
+SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9p", "smb", "cifs")
+"""Beginnings of the names of file systems that several machines can mount."""
+
+
+class Shipment:
+    """Jobs as tasks and arrays of one study, and what they ask for.
+
+    Raises:
+        UserError: the time limit is too short to get on.
+    """
+
+    def __init__(self, jobs: Sequence[Job], seconds: dict[str, float], study: Study) -> None:
+        self.run, self.slurm = study.run, study.slurm
+        if self.slurm.time < SHORTEST_MINUTES:
+            raise UserError(
+                f"slurm.time: {self.slurm.time} is not allowed: must be at least "
+                f"{SHORTEST_MINUTES} minutes, to start and to write a checkpoint before the limit"
+            )
+        self.at_once = at_once(self.run, self.slurm)
+        works = [Work(job.cell.name, job.cell.dataset, seconds[job.cell.name]) for job in jobs]
+        self.tasks = make_tasks(works, self.slurm.cells_per_task, self.at_once)
+        self.seconds = sum(seconds[job.cell.name] for job in jobs)
+
+    def arrays(self) -> list[tuple[Task, ...]]:
+        """The tasks in arrays of a size that the cluster takes."""
+        return make_arrays(self.tasks, array_limit(client.max_array_size()))
+
+    def words(self, arrays: int) -> str:
+        """What is sent, for a person."""
+        cells = sum(map(len, self.tasks))
+        most = max(map(len, self.tasks))
+        kind = "GPU" if self.slurm.gpus_per_node or self.slurm.gres else "core"
+        hours = self.seconds / self.at_once / 3600
+        return (
+            f"{cells} cells in {len(self.tasks)} tasks of {arrays} array{'s' * (arrays != 1)}, "
+            f"up to {most} cells a task, {self.at_once} at once, time limit "
+            f"{text_of(self.slurm.time)}, about {hours:.1f} {kind}-hours (estimated)"
+        )
+
+
+def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
+    """Prints what would be sent, and sends and writes nothing."""
+    prepare_environment()
+    arrays = shipment.arrays()
+    place = folder.path / manifest.FOLDER / "<time>-<uuid>"
+    made = executor(place, f"{folder.path.name}-<uuid>-0", shipment.run, shipment.slurm)
+    print(f"would submit {shipment.words(len(arrays))}; the script of the first array:\n")
+    print(text(made, len(arrays[0])))
+
+
+def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
+    """Sends all tasks; returns the manifest as it is then. Only under the lease `SUBMITTING`.
+
+    Raises:
+        UserError: sbatch refuses.
+        SlurmError: no answer from SLURM; what was sent is noted, the rest can be sent again.
+        OSError: the study's folder cannot be written.
+    """
+    study = place.study
+    prepare_environment()
+    arrays = shipment.arrays()
+    _test(shipment, study, len(arrays[0]))
+    _warn_of_local_disk(study.path)
+    made = manifest.plan(study.path, [[_names(task) for task in array] for array in arrays])
+    write_orders(made.folder, jobs, place, shipment.run, shipment.slurm)
+    for array in made.arrays:
+        made = _send(made, array, shipment)
+    return made
+
+
+def _names(task: Task) -> list[str]:
+    return [work.cell for work in task]
+
+
+def _test(shipment: Shipment, study: StudyFolder, elements: int) -> None:
+    """Asks sbatch before anything is written."""
+    made = executor(study.path / manifest.FOLDER, "test", shipment.run, shipment.slurm)
+    try:
+        client.test_only(text(made, elements))
+    except Refused as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: Refused) -> UserError:
+    key = error.key or "slurm"
+    return UserError(f"{key}: SLURM refuses: {error}: must be what this cluster offers")
+
+
+def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
+    """Sends one array, again after a while if the controller does not answer."""
+    for pause in (*BACK_OFF_S, None):
+        made = made.noting(array.name, Sent.SENDING)
+        try:
+            number = _sbatch(made, array, shipment)
+        except Refused as error:
+            made.noting(array.name, Sent.REFUSED, words=str(error))
+            raise _refusal(error) from error
+        except ControllerDown as error:
+            if pause is None:
+                raise
+            print(f"{error}; trying again in {pause:.0f} s", file=sys.stderr, flush=True)
+            time.sleep(pause)
+            _withdraw(array)
+            continue
+        return made.noting(array.name, Sent.SUBMITTED, id=number)
+    raise AssertionError("the last try returns or raises")
+
+
+def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
+    """Sends one array; returns its id."""
+    from submitit.core.utils import FailedJobError
+
+    sender = executor(made.folder, array.name, shipment.run, shipment.slurm)
+    try:
+        with sender.batch():
+            sent = [
+                sender.submit(RunCells(str(made.folder), name_of(array.name, number), cells))
+                for number, cells in enumerate(array.tasks)
+            ]
+    except FailedJobError as error:
+        words = " ".join(str(error).split())
+        if any(word in words.lower() for word in DOWN):
+            raise ControllerDown(f"the SLURM controller does not answer ({words})") from error
+        raise Refused(words) from error
+    return sent[0].job_id.partition("_")[0]
+
+
+def _withdraw(array: Array) -> None:
+    """Cancels an array that came into the queue although sbatch had no answer."""
+    try:
+        if rows := Queue(client.squeue()).named(array):
+            client.scancel({row.id.partition("_")[0] for row in rows})
+    except SlurmError:
+        return  # tasks that run twice do no harm
+
+
+def settle(study: StudyFolder, queue: Queue) -> None:
+    """Finds out about arrays whose submitter died. Only under the lease `SUBMITTING`.
+
+    One in the queue is taken over if its tasks can run, and cancelled if their pickles were not in
+    place yet; one that is not there was never submitted.
+    """
+    for made in manifest.read_all(study.path).found:
+        for array in made.arrays:
+            if array.state not in (Sent.PLANNED, Sent.SENDING):
+                continue
+            rows = queue.named(array)
+            number = rows[0].id.partition("_")[0] if rows else None
+            found = replace(array, id=number)
+            pickles = (f"{found.element(k)}_submitted.pkl" for k in range(len(array.tasks)))
+            if number and all((made.folder / name).exists() for name in pickles):
+                made = made.noting(array.name, Sent.SUBMITTED, id=number)
+                continue
+            if number:
+                client.scancel([number])
+            made = made.noting(array.name, Sent.NEVER)
+
+
+def why_stuck(made: Manifest) -> str:
+    """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
+    time.sleep(LOOK_AFTER_S)
+    try:
+        queue = Queue(client.squeue())
+    except SlurmError:
+        return ""
+    elements = [Element(made, array, k) for array, k, _ in made.elements()]
+    rows = [row for row in map(queue.row, elements) if row]
+    reasons = [reason(row.reason) for row in rows if row.state == "PENDING"]
+    stuck = [each for each in reasons if each.outlook == Outlook.NEEDS_A_PERSON]
+    return stuck[0].sentence if rows and len(stuck) == len(rows) else ""
+
+
+def _warn_of_local_disk(folder: Path) -> None:
+    kind = _file_system(folder)
+    if kind and not kind.startswith(SHARED):
+        print(
+            f"warning: {folder} is on a file system of type {kind}, which nodes other than this "
+            "machine may not see: --results must be a folder that all nodes share",
+            file=sys.stderr,
+        )
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system that a folder is on; "" where the system does not say."""
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    mounts = {parts[1]: parts[2] for line in lines if len(parts := line.split()) > 2}
+    place = folder.resolve()
+    return next((mounts[str(p)] for p in (place, *place.parents) if str(p) in mounts), "")

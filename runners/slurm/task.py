@@ -1,0 +1,125 @@
+"""What a task of SLURM runs: its cells, in the same pool as on any machine.
+
+submitit pickles a `RunCells`, which holds names and nothing else: everything that matters is in the
+study's folder. Whenever a task is started again, by its own wish or by anybody's, its cells go on
+from their checkpoints.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runners.backlog import Backlog, Message
+from runners.devices import count_gpus
+from runners.failures import Failure, Kind
+from runners.launch import Pool
+from runners.slurm import attempts
+from runners.slurm.orders import Orders, read_orders
+from runners.slurm.times import text_of
+from runners.stopping import ended_by_sigterm
+from runners.worker import note_failure
+
+
+class RunCells:
+    """The callable of one task.
+
+    Args:
+        folder: of the submission.
+        task: name of the task within it.
+        cells: names of its cells.
+    """
+
+    def __init__(self, folder: str, task: str, cells: tuple[str, ...]) -> None:
+        self.folder, self.task, self.cells = folder, task, cells
+        self._pool: Pool | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_pool": None}
+
+    def __call__(self) -> str:
+        """Runs the cells that have not ended since they were submitted."""
+        orders, folder = read_orders(Path(self.folder)), Path(self.folder)
+        now = attempts.progress(orders.place.study, self.cells)
+        attempts.note(folder, self.task, what="began", progress=now)
+        devices, warning = devices_here(orders)
+        if not devices:
+            self._fail(orders, Kind.RAISED, warning)
+            return warning
+        place = replace(orders.place, warning=warning)
+        jobs = [orders.jobs[cell] for cell in self.cells]
+        self._pool = Pool(Backlog(jobs, place.study), place, _say)
+        with ended_by_sigterm():
+            try:
+                self._pool.start(devices)
+                self._pool.run()
+            finally:
+                # After a requeue SLURM ends the task at once; the workers are ended in any case.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                self._pool.stop(orders.signal_s / 3)
+        return "all cells have ended"
+
+    def checkpoint(self) -> Any:
+        """Called by submitit before the time limit: the cells write checkpoints, then end.
+
+        Returns:
+            What is to run after the requeue; None where further attempts would not get on either.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        folder, orders = Path(self.folder), read_orders(Path(self.folder))
+        if self._pool is not None:
+            self._pool.stop(orders.signal_s / 2)
+        began = [line for line in attempts.notes(folder, self.task) if line.get("what") == "began"]
+        before = began[-1]["progress"] if began else None
+        moved = attempts.progress(orders.place.study, self.cells) != before
+        attempts.note(folder, self.task, what="limit", progress=moved)
+        if attempts.stands_still(folder, self.task):
+            limit = text_of(orders.minutes)
+            self._fail(
+                orders,
+                Kind.LIMIT,
+                f"two attempts in a row came to their time limit of {limit} without a new "
+                "checkpoint: raise slurm.time or lower run.checkpoint_minutes",
+            )
+            return None
+        return DelayedSubmission(self)
+
+    def _fail(self, orders: Orders, kind: Kind, reason: str) -> None:
+        """Notes one failure for all cells that have not ended."""
+        print(reason, file=sys.stderr, flush=True)
+        for cell in self.cells:
+            job, study = orders.jobs[cell], orders.place.study
+            lease = study.leases.take(cell)
+            if lease is None:
+                continue
+            with lease:
+                if study.cell(cell).sight(job.fingerprint).mark == job.mark:
+                    note_failure(job, orders.place, Failure(kind, reason, reason), lease)
+
+
+def devices_here(orders: Orders) -> tuple[list[str], str]:
+    """One device a worker in this task, and a warning.
+
+    `auto` takes the CPU where torch sees no GPU, `cuda` does not: then there is no device.
+    """
+    gpus = count_gpus() if orders.device != "cpu" else 0
+    if gpus:
+        return [f"cuda:{i}" for _ in range(orders.cells_per_gpu) for i in range(gpus)], ""
+    if orders.device == "cuda":
+        return [], "run.device is cuda and torch sees no GPU in this task: must be auto or cpu"
+    given = orders.wants_gpu and orders.device == "auto"
+    warning = "torch sees no GPU although the task was given one; the CPU is used" if given else ""
+    return ["cpu"] * orders.at_once, warning
+
+
+def _say(message: Message) -> None:
+    kind, name, *rest = message
+    if kind == "failed":
+        rest = [rest[0].reason]
+    elif kind == "elsewhere":
+        rest = [rest[0].state]
+    print(kind, name, *rest, flush=True)

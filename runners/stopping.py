@@ -1,0 +1,57 @@
+"""How a run is asked to end: signals become exceptions, or a wish that is granted between steps."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+_wish = threading.Event()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM at a runner: ends a run as Ctrl-C does."""
+
+
+class Stopped(BaseException):
+    """A worker that was asked to end has written a checkpoint; no failure of its cell."""
+
+
+def wish(*_: object) -> None:
+    """Asks this process to end after its next checkpoint; usable as a signal's handler."""
+    _wish.set()
+
+
+def is_wished() -> bool:
+    """Whether this process was asked to end."""
+    return _wish.is_set()
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Inside, the first SIGTERM raises Terminated in the main thread; later ones are ignored."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def user_signal_blocked() -> Iterator[None]:
+    """Processes started inside never see SIGUSR2, by which SLURM warns all of a task.
+
+    A mask is inherited and a handler is not: without it the warning would kill a worker that has
+    just been started.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])

@@ -1,0 +1,222 @@
+"""Kill it anywhere: what is left is whole, and the next run ends where an undisturbed one does.
+
+`sitecustomize` below makes workers kill themselves at chosen file operations; the random kills come
+from outside, by SIGKILL to the whole group or to the runner alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runners.files import read_checked
+from runners.leases import Leases
+from runners.store import CellFolder, State
+from tests.made_runs import ROOT, command, environment, run_grid, write_study
+
+METHODS = [
+    "cross_entropy",
+    {"name": "gce", "label": "pruned", "truncated": True, "k": 0.25},
+    "co_teaching",
+    "mw_net",
+    "metalabelnet",
+    "fine_tune",
+]
+
+SELF_KILLING = '''
+"""Kills this process at renames that the environment names: "record.json before,...", each once."""
+import os, pathlib, signal
+
+rename = pathlib.Path.replace
+events = os.environ.get("KILL_AT", "").split(",")
+
+def replace(self, target):
+    name = pathlib.Path(target).name
+    for number, event in enumerate(events):
+        what, _, when = event.partition(" ")
+        if what == name:
+            mark = pathlib.Path(os.environ["KILL_MARKS"], str(number))
+            try:
+                mark.open("x").close()
+            except FileExistsError:
+                continue  # has happened
+            if when == "half":
+                os.truncate(self, self.stat().st_size // 2)
+            if when == "after":
+                rename(self, target)
+            os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+
+pathlib.Path.replace = replace
+'''
+
+
+def make_study(folder: Path, epochs: int) -> Path:
+    return write_study(folder / "study.yaml", METHODS, epochs=epochs, batch_size=32)
+
+
+def equal(one: Path, other: Path) -> None:
+    """Fails unless two folders of results are equal, bit for bit."""
+    script = ROOT / "analysis" / "compare_runs.py"
+    compared = subprocess.run([sys.executable, script, one, other], capture_output=True, text=True)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    assert f"{len(METHODS)} cells are equal, bit for bit" in compared.stdout
+
+
+def assert_whole(results: Path) -> None:
+    """No file that others would read is half written."""
+    for path in results.glob("s/cells/*/"):
+        folder = CellFolder(path)
+        assert folder.sight().state != State.DAMAGED
+        assert not folder.checkpoint.exists() or read_checked(folder.checkpoint) is not None
+    for path in results.glob("s/warmups/*.pt"):
+        assert read_checked(path) is not None
+
+
+def assert_tidy(results: Path) -> None:
+    left = [p.name for p in results.rglob("*") if ".tmp" in p.name or "checkpoint" in p.name]
+    assert left == [] and list((results / "s" / "leases").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """Results of the grid with 12 epochs, one cell after the other in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = run_grid(make_study(folder, 12), folder / "results", "--workers", "0", folder=folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder / "results"
+
+
+def test_workers_killed_while_they_write_cost_no_bit(undisturbed, tmp_path):
+    files = ("checkpoint.pt", "samples.npz", "epochs.jsonl", "record.json")
+    events = [f"{name} {when}" for name in files for when in ("before", "half", "after")]
+    study, results = make_study(tmp_path, 12), tmp_path / "results"
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "sitecustomize.py").write_text(SELF_KILLING)
+    more = {"KILL_AT": ",".join(events), "KILL_MARKS": str(tmp_path / "marks")}
+    settings = ["--workers", "2", "--set", "run.retries=20"]
+    run = run_grid(study, results, *settings, folder=tmp_path, **more)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(list((tmp_path / "marks").iterdir())) == len(events)
+    # One that dies after the rename of its record has finished its cell: nothing is tried again.
+    assert run.stdout.count("SIGKILL (out of memory?); trying again") == len(events) - 1
+    assert_tidy(results)
+    equal(undisturbed, results)
+
+
+def start(study: Path, results: Path, folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(study, results, "--workers", "2", *arguments),
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def gone(run: subprocess.Popen, seconds: float) -> bool:
+    """Whether no process of the run's group is left after at most so many seconds."""
+    end = time.monotonic() + seconds
+    while _group(run.pid):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _group(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] not in "ZX":
+            found.append(int(path.parent.name))
+    return found
+
+
+def kill_again_and_again(folder: Path, epochs: int, kills: int, seed: int) -> Path:
+    """Runs a grid to its end through so many SIGKILLs at random moments; returns its results."""
+    rng = random.Random(seed)
+    study, results = make_study(folder, epochs), folder / "results"
+    often = ["--set", "run.checkpoint_minutes=0.0005"]
+    survived = 0
+    while survived < kills:
+        run = start(study, results, folder, *often)
+        try:
+            run.communicate(timeout=rng.uniform(1.0, 9.0))
+            break  # it came to its end
+        except subprocess.TimeoutExpired:
+            pass
+        if alone := rng.random() < 0.5:
+            run.kill()
+        else:
+            os.killpg(run.pid, signal.SIGKILL)
+        survived += 1
+        assert gone(run, 5.0), f"workers outlive their runner, killed {'alone' if alone else ''}"
+        run.communicate()
+        assert_whole(results)
+        assert Leases(results / "s" / "leases").live() == {}
+    assert survived == kills, f"the grid was finished after {survived} kills: give it more epochs"
+    last = run_grid(study, results, "--workers", "2", *often, folder=folder, timeout=600)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert_tidy(results)
+    print(f"survived {survived} kills")
+    return results
+
+
+def test_a_few_kills_at_random_moments_cost_no_bit(tmp_path):
+    whole = tmp_path / "whole"
+    run = run_grid(make_study(whole, 60), whole / "results", folder=whole)
+    assert run.returncode == 0, run.stdout + run.stderr
+    equal(whole / "results", kill_again_and_again(tmp_path / "killed", 60, kills=3, seed=5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_many_kills_at_random_moments_cost_no_bit(seed, tmp_path):
+    whole = tmp_path / "whole"
+    run = run_grid(make_study(whole, 700), whole / "results", folder=whole, timeout=600)
+    assert run.returncode == 0, run.stdout + run.stderr
+    equal(whole / "results", kill_again_and_again(tmp_path / "killed", 700, kills=20, seed=seed))
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_ends_a_run_within_ten_seconds_and_its_last_checkpoint_stands(
+    number, workers, tmp_path
+):
+    study, results = make_study(tmp_path, 100_000), tmp_path / "results"
+    run = start(study, results, tmp_path, "--only", "method=mw_net", "--workers", workers)
+    folder = wait_for_epochs(results, 3)
+    asked = time.monotonic()
+    run.send_signal(number)
+    _, said = run.communicate(timeout=30)
+    assert time.monotonic() - asked < 10 and gone(run, 1.0)
+    assert run.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert "go on from their checkpoints; go on with: python" in said and "Traceback" not in said
+    assert read_checked(folder.checkpoint) is not None and not folder.failed.exists()
+    assert not list(results.rglob("*.tmp*"))
+    assert Leases(results / "s" / "leases").live() == {}
+
+
+def wait_for_epochs(results: Path, epochs: int) -> CellFolder:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for path in results.glob("s/cells/*/"):
+            folder = CellFolder(path)
+            if folder.finished_epochs() >= epochs and folder.checkpoint.exists():
+                return folder
+        time.sleep(0.05)
+    raise AssertionError("no cell has come that far")

@@ -1,0 +1,76 @@
+"""The section `slurm` of a study: what is accepted, and what it becomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runners.config import ConfigError, load_study
+from runners.schema import keys
+from runners.slurm.section import Slurm
+
+STUDY = "study: s\naxes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
+
+
+def section(folder: Path, text: str = "", *overrides: str) -> Slurm:
+    (folder / "s.yaml").write_text(f"{STUDY}{text}\n")
+    return load_study(folder / "s.yaml", overrides).slurm
+
+
+def test_every_key_has_a_default_and_a_description():
+    assert Slurm() == Slurm.model_validate({})
+    assert all(field.description for field in Slurm.model_fields.values())
+    assert {f"slurm.{name}" for name in Slurm.model_fields} <= set(keys())
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("30", 30), ('"30"', 30), ('"12:00:00"', 720), ('"1-00:00"', 1440),
+     ('"90:30"', 91), ("1-12", 2160), ("0:00:01", 1)],
+)  # fmt: skip
+def test_a_time_is_whole_minutes_however_it_is_written(tmp_path, text, minutes):
+    assert section(tmp_path, f"slurm: {{time: {text}}}").time == minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("12:00:00", "43200"), ("1:00:00", "3600"), ("90:30", "5430"), ("0", "0"), ("-1", "-1"),
+     ("true", "true"), ("1.5", "1.5"), ("infinite", '"infinite"'), ('"0:00"', '"0:00"'),
+     ('"400-0"', '"400-0"'), ("null", "null"), ('"1-"', '"1-"'), ("527041", "527041")],
+)  # fmt: skip
+def test_any_other_time_is_refused_with_the_hint_about_quotes(tmp_path, text, shown):
+    with pytest.raises(ConfigError) as caught:
+        section(tmp_path, f"slurm: {{time: {text}}}")
+    (sentence,) = caught.value.problems
+    assert f"slurm.time: {shown} is not allowed: must be a whole number of minutes" in sentence
+    assert "without quotes YAML makes 12:00:00 the number 43200" in sentence
+
+
+def test_one_line_is_a_list_of_lines_and_a_bare_number_is_megabytes(tmp_path):
+    made = section(tmp_path, "slurm: {setup: module load cuda, mem: 16000}")
+    assert (made.setup, made.mem) == (["module load cuda"], "16000M")
+    assert section(tmp_path, "slurm: {mem: 8G}").mem == "8G"
+
+
+def test_options_of_sbatch_keep_their_types(tmp_path):
+    text = "slurm: {additional: {begin: now+1hour, exclusive: true, nice: 10, reservation: lab}}"
+    assert section(tmp_path, text).additional == {
+        "begin": "now+1hour",
+        "exclusive": True,
+        "nice": 10,
+        "reservation": "lab",
+    }
+
+
+def test_set_reaches_every_key_also_of_a_section_that_the_file_leaves_empty(tmp_path):
+    given = ["slurm.partition=gpu", "slurm.time='1-0'", "slurm.setup=[a, b]", "run.backend=slurm"]
+    for text in ("", "slurm:", "slurm: {partition: cpu}"):
+        made = section(tmp_path, text, *given)
+        assert (made.partition, made.time, made.setup) == ("gpu", 1440, ["a", "b"])
+
+
+def test_a_cuda_study_needs_a_gpu_only_where_slurm_is_asked(tmp_path):
+    assert section(tmp_path, "run: {device: cuda}").gpus_per_node == 0
+    for request in ("slurm.gpus_per_node=1", "slurm.gres=gpu:1"):
+        section(tmp_path, "run: {device: cuda, backend: slurm}", request)
