@@ -31,13 +31,17 @@ class Job:
         mark: how its files looked when that was decided (`runners.store.Sight.mark`); a worker
             that finds them changed leaves the cell alone.
         fingerprint: of today's code, which tells done from stale.
-        retries: how often it is run again after a failure that may pass by itself.
+        retries: how often it is run again after a failure that may pass by itself, here or at
+            another runner.
+        crowded: whether other cells may run on its device at the same time; if memory runs out
+            then, that is no failure of the cell.
     """
 
     cell: Cell
     mark: tuple[State, int]
     fingerprint: str
     retries: int = 0
+    crowded: bool = False
 
 
 class Backlog:
@@ -61,30 +65,50 @@ class Backlog:
         self._aside.append(job)
 
     def put_back(self, job: Job) -> None:
-        """Gives back a job that is to be run again, as its files look now."""
-        sight = self.study.cell(job.cell.name).sight(job.fingerprint)
-        self._waiting.appendleft(replace(job, mark=sight.mark))
+        """Gives back a job that is to be run before all others."""
+        self._waiting.appendleft(job)
+
+    def retry(self, job: Job) -> None:
+        """Gives back a job whose attempt has failed here, for another one."""
+        state, attempts = job.mark
+        # How the failure looks. Not looked up: another runner may have gone on from there already.
+        mark = (State.FAILED if state == State.MISSING else state), attempts + 1
+        self.put_back(replace(job, mark=mark, retries=job.retries - 1))
+
+    def after_others(self, job: Job) -> Message | None:
+        """Takes back a job that another process has run, if there is still something to do.
+
+        Returns:
+            ("elsewhere", name, Sight) if the cell has ended, ("again", name, reason) if it has
+            failed in a way that may pass, None if its holder was cut off.
+        """
+        name = job.cell.name
+        sight = self.study.cell(name).sight(job.fingerprint)
+        if sight.mark == job.mark:
+            self._waiting.append(job)
+            return None
+        failures = sight.attempts - job.mark[1]
+        if sight.transient and 0 < failures <= job.retries:
+            self._waiting.append(replace(job, mark=sight.mark, retries=job.retries - failures))
+            return "again", name, sight.note
+        return "elsewhere", name, sight
 
     def look(self) -> list[Message]:
         """Looks after the jobs of others, once a second: what they have ended, what is free again.
 
         Returns:
-            One ("elsewhere", name, Sight) for every cell that another runner has ended.
+            The messages of `after_others`.
         """
         now = time.monotonic()
         if not self._aside or now - self._looked < LOOK_S:
             return []
         self._looked = now
         live = self.study.leases.live()
-        ended, still = [], deque[Job]()
-        for job in self._aside:
+        aside, self._aside = self._aside, deque()
+        messages = []
+        for job in aside:
             if job.cell.name in live:
-                still.append(job)
-                continue
-            sight = self.study.cell(job.cell.name).sight(job.fingerprint)
-            if sight.mark == job.mark:
-                self._waiting.append(job)  # its holder is dead
+                self._aside.append(job)
             else:
-                ended.append(("elsewhere", job.cell.name, sight))
-        self._aside = still
-        return ended
+                messages.append(self.after_others(job))
+        return [message for message in messages if message]

@@ -57,11 +57,11 @@ def sweep(folder: Path, owned: bool = False) -> None:
     """Removes the temporary files that processes which are gone have left in a folder.
 
     Args:
-        owned: nobody else may write into this folder now, so all but one's own are left over.
+        owned: nobody may write into this folder now but the caller, so all are left over.
     """
     for path in folder.glob("*.tmp.*"):
         tag = path.name.rpartition(".tmp.")[2]
-        alive = lives(tag) and not owned
+        alive = False if owned else lives(tag)
         try:
             old = alive is None and time.time() - path.stat().st_mtime > ABANDONED_S
             if alive is False or old:

@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 
 from runners import worker
 from runners.backlog import LOOK_S, Backlog, Job, Message, Report
-from runners.failures import Failure, Kind, of_exit, oom_kills
+from runners.failures import of_exit, oom_kills
 from runners.place import Place
 from runners.stopping import user_signal_blocked
 
@@ -107,6 +107,8 @@ class Pool:
         for idle in [w for w in self.workers if not w.job]:
             idle.job = self.backlog.next()
             if idle.job is not None:
+                beside = sum(w.device == idle.device for w in self.workers) - 1
+                idle.job = replace(idle.job, crowded=beside > 0)
                 self.report(("started", idle.job.cell.name))
                 with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
                     idle.connection.send(idle.job)
@@ -122,7 +124,8 @@ class Pool:
             self.report(message)
             return
         job, busy.job = busy.job, None
-        if message[0] == "failed" and self._fewer(busy, job, message[2]):
+        if message[0] == "crowded":
+            self._fewer(busy, job)
             return
         if message[0] == "stopped" or (message[0] == "failed" and busy.device != "cpu"):
             _stop([busy])  # it ends, or an error may have broken its CUDA context
@@ -145,16 +148,15 @@ class Pool:
             failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
             return "failed", name, worker.note_failure(job, self.place, failure, lease)
 
-    def _fewer(self, busy: _Worker, job: Job, failure: Failure) -> bool:
-        """Where memory ran out for several cells on one device, goes on with fewer."""
+    def _fewer(self, busy: _Worker, job: Job) -> None:
+        """Goes on with fewer workers where memory ran out for several cells on one device."""
         beside = [w for w in self.workers if w.device == busy.device and w is not busy]
-        if failure.kind != Kind.MEMORY or not beside:
-            return False
-        _stop([busy])
+        _stop([busy])  # its memory is needed
         self.workers.remove(busy)
-        self.report(("fewer", job.cell.name, len(beside)))
+        if not beside:  # the others have left already, for the same reason
+            self.workers.append(_start(self.place, busy.device))
+        self.report(("fewer", job.cell.name, max(1, len(beside))))
         self.backlog.put_back(job)
-        return True
 
 
 def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> None:
@@ -164,12 +166,14 @@ def _settle(job: Job, message: Message, backlog: Backlog, report: Report) -> Non
         raise FullDisk(message[2])
     if kind == "held":
         backlog.put_aside(job)
-    elif kind == "stopped" or (kind == "failed" and message[2].transient and job.retries):
-        report(("again", name, message[2].reason if kind == "failed" else "was asked to end"))
+    elif kind == "stopped":
+        message = "again", name, "was asked to end"
         backlog.put_back(replace(job, retries=max(0, job.retries - 1)))
-        return
+    elif kind == "failed" and message[2].transient and job.retries:
+        message = "again", name, message[2].reason
+        backlog.retry(job)
     elif kind == "ended":
-        message = "elsewhere", name, backlog.study.cell(name).sight(job.fingerprint)
+        message = backlog.after_others(job) or ("again", name, "was cut off at another runner")
     report(message)
 
 

@@ -3,21 +3,24 @@
 A lease of cell X is the file `leases/X.<n>`, made with O_EXCL, that names its holder. Whoever finds
 that the holder of X.<n> is dead makes X.<n+1>; files are never overwritten, so of several that try
 one wins, and whoever was killed on the way leaves a dead lease and nothing else. After making its
-file a process looks again: a live lease beside its own means that it came too late.
+file a process looks again: a live lease beside its own means that it came too late, and so does the
+loss of its own, which others take for dead where writing it took longer than `UNWRITTEN_S`.
 
 A holder of this machine is dead when its process is gone (or is another one under the same number);
 one of another machine when its heartbeat, the file's time of change, has been still for `SILENT_S`.
+Ages are taken by the clock of the file system, which sets these times, as those of hosts disagree.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,23 +64,24 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            with contextlib.suppress(OSError):  # lost: `check` says so; a busy server: next time
+            with contextlib.suppress(OSError):  # a busy server: next time
+                if not self.is_ours():
+                    return  # `check` says so
                 os.utime(self.path)
 
     def check(self) -> None:
         """Raises LeaseLost if another process has taken the cell over."""
-        if not self._is_ours():
+        if not self.is_ours():
             raise LeaseLost(f"the lease {self.path} was taken over by another runner")
 
-    def _is_ours(self) -> bool:
-        try:
-            return self.path.read_bytes() == self._content
-        except FileNotFoundError:
-            return False
+    def is_ours(self) -> bool:
+        """Whether the file is still the one that this process made."""
+        found = _read(self.path)
+        return found is not None and found[0] == self._content
 
     def release(self) -> None:
         self._stop.set()
-        if self._is_ours():
+        if self.is_ours():
             self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Lease:
@@ -101,39 +105,28 @@ class Leases:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         before = self._generations(name)
-        if any(self._claim(path, time.time()) for path in before.values()):
+        if self._claims(before.values()):
             return None
-        path = self.folder / f"{name}.{max(before, default=-1) + 1}"
+        number = max(before, default=-1) + 1
+        path, content = self.folder / f"{name}.{number}", _content(device)
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            _create(path, content)
         except FileExistsError:
             return None
-        content = _content(device)
-        try:
-            os.write(descriptor, content)
-            now = os.fstat(descriptor).st_mtime  # the file system's clock: hosts may disagree
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
+        lease = Lease(path, content)
         beside = self._generations(name)
-        own = beside.pop(int(path.name.rpartition(".")[2]), None)
-        if own is None or any(self._claim(other, now) for other in beside.values()):
-            path.unlink(missing_ok=True)
+        beside.pop(number, None)
+        if not lease.is_ours() or self._claims(beside.values()):
+            lease.release()
             return None
         for other in beside.values():
             other.unlink(missing_ok=True)
-        return Lease(path, content)
+        return lease
 
     def live(self) -> dict[str, Claim]:
         """Cell name -> what its live lease says, for all cells that are being run."""
-        now, found = time.time(), {}
-        for path in self._files():
-            claim = self._claim(path, now)
-            if claim is not None:
-                found[path.name.rpartition(".")[0]] = claim
-        return found
+        claims = self._claims(self._files())
+        return {path.name.rpartition(".")[0]: claim for path, claim in claims.items()}
 
     def _files(self) -> Iterator[Path]:
         try:
@@ -145,20 +138,62 @@ class Leases:
         parts = ((path, *path.name.rpartition(".")) for path in self._files())
         return {int(n): path for path, cell, _, n in parts if cell == name and n.isdigit()}
 
-    def _claim(self, path: Path, now: float) -> Claim | None:
-        """What a lease says; None where its holder is dead or the file is gone."""
+    def _claims(self, paths: Iterable[Path]) -> dict[Path, Claim]:
+        """What those of the leases say that are live."""
+        paths = list(paths)
+        now = self._now() if paths else 0.0
+        found = ((path, _claim(path, now)) for path in paths)
+        return {path: claim for path, claim in found if claim is not None}
+
+    def _now(self) -> float:
+        """The time by the clock of the file system."""
         try:
-            age = now - path.stat().st_mtime
-            said = _parsed(path.read_bytes())
-        except FileNotFoundError:
+            os.utime(self.folder)
+            return self.folder.stat().st_mtime
+        except OSError:  # one who may only look
+            return time.time()
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Makes a file that is not there yet; one that cannot be written is removed again."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    try:
+        os.write(descriptor, content)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> tuple[bytes, float] | None:
+    """Content and time of change of a lease, None if it is gone.
+
+    It is opened first: of a file that was not, a client of a file server knows old times.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):
             return None
-        if said is None:
-            return Claim(None, age) if age < UNWRITTEN_S else None
-        holder = Holder(**said["holder"])
-        alive = holder.lives()
-        if alive is False or (alive is None and age > SILENT_S):
-            return None
-        return Claim(holder, max(0.0, age), said.get("device", ""), said.get("job"))
+        raise
+
+
+def _claim(path: Path, now: float) -> Claim | None:
+    """What a lease says; None where its holder is dead or the file is gone."""
+    found = _read(path)
+    if found is None:
+        return None
+    content, changed = found
+    said, age = _parsed(content), max(0.0, now - changed)
+    if said is None:
+        return Claim(None, age) if age < UNWRITTEN_S else None
+    holder = Holder(**said["holder"])
+    alive = holder.lives()
+    if alive is False or (alive is None and age > SILENT_S):
+        return None
+    return Claim(holder, age, said.get("device", ""), said.get("job"))
 
 
 def _content(device: str) -> bytes:

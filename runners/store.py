@@ -97,10 +97,12 @@ class CellFolder:
             return Sight(State.DAMAGED, f"{self.record} {damage}", self.attempts())
         made_by = record["provenance"]["fingerprint"]
         state = State.DONE if fingerprint in (None, made_by) else State.STALE
+        attempts = self.attempts() if state == State.STALE else 0  # of running it anew
         last = record.get("accuracy", {}).get("last", {})
         accuracy = last.get("test", last.get("dev"))
+        seconds = record["timing"]["total_s"]
         note = "; ".join(record["provenance"].get("warnings", ()))
-        return Sight(state, note, seconds=record["timing"]["total_s"], accuracy=accuracy)
+        return Sight(state, note, attempts, seconds=seconds, accuracy=accuracy)
 
     def _unfinished(self) -> Sight:
         failed = read_json(self.failed)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.backlog import Job, Message
-from runners.failures import Failure, is_full_disk, of_error
+from runners.failures import Failure, Kind, is_full_disk, of_error
 from runners.leases import Lease, LeaseLost
 from runners.place import Place
 from runners.stopping import Stopped, is_wished, wish
@@ -73,8 +73,9 @@ def attempt(
     Returns:
         ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
         ("held", name) where another process runs the cell, ("ended", name) where one has ended it
-        since the job was made, ("disk", name, sentence) where nothing more can be written,
-        ("stopped", name) where this process was asked to end and has written a checkpoint.
+        since the job was made, ("crowded", name) where memory ran out beside other cells, ("disk",
+        name, sentence) where nothing more can be written, ("stopped", name) where this process was
+        asked to end and has written a checkpoint.
     """
     name = job.cell.name
     folder = place.study.cell(name)
@@ -126,7 +127,10 @@ def _run(
             raise
         details = traceback.format_exc()
         print(details, file=sys.stderr, flush=True)
-        return "failed", name, note_failure(job, place, of_error(error, details), lease)
+        failure = of_error(error, details)
+        if failure.kind == Kind.MEMORY and job.crowded:
+            return "crowded", name
+        return "failed", name, note_failure(job, place, failure, lease)
     last = record["accuracy"]["last"]
     return "done", name, last.get("test", last.get("dev")), record["timing"]["total_s"]
 

@@ -52,6 +52,53 @@ class Endless(Fit):
     def logged(self, loss):
         Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
         time.sleep(600)
+
+@register(Declaration("noted", "Noted", Hparams))
+class Noted(Fit):
+    noted = False
+
+    def logged(self, loss):
+        if not self.noted:
+            with open(os.environ["NOTES"], "a") as file:
+                file.write(f"{os.getpid()}\\n")
+        self.noted = True
+        return loss
+
+@register(Declaration("paused", "Paused", Hparams))
+class Paused(Noted):
+    def logged(self, loss):
+        super().logged(loss)
+        go = Path(os.environ["GO"])
+        while not go.exists():
+            time.sleep(0.01)
+        match go.read_text():
+            case "raise":
+                raise RuntimeError("told to fail")
+            case "die once":
+                go.write_text("")
+                os.kill(os.getpid(), signal.SIGKILL)
+        return loss
+
+@register(Declaration("hungry", "Hungry", Hparams))
+class Hungry(Fit):
+    fed = False
+
+    def logged(self, loss):
+        seen = Path(os.environ["WORKERS"])
+        (seen / str(os.getpid())).touch()
+        while len(list(seen.iterdir())) < int(os.environ["CROWD"]):
+            time.sleep(0.01)
+        pids = {int(path.name) for path in seen.iterdir()} - {os.getpid()}
+        if not self.fed and any(Path(f"/proc/{pid}").exists() for pid in pids):
+            time.sleep(0.3)  # until those have seen this process as well
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        self.fed = True
+        return loss
+
+@register(Declaration("starved", "Starved", Hparams))
+class Starved(Fit):
+    def logged(self, loss):
+        raise MemoryError
 """
 
 

@@ -1,0 +1,45 @@
+"""Temporary files whose writers are gone are removed, and no others."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runners.files import ABANDONED_S, sweep, write_atomically
+from runners.processes import this_process
+
+DEAD = replace(this_process(), start="1").tag
+FAR = replace(this_process(), machine="0" * 12).tag
+
+
+def left(folder: Path, tag: str, age: float = 0.0) -> Path:
+    path = folder / f"record.json.tmp.{tag}"
+    path.write_text("{")
+    os.utime(path, (time.time(), time.time() - age))
+    return path
+
+
+def test_what_a_dead_process_was_writing_is_removed_and_what_a_live_one_writes_is_not(tmp_path):
+    dead, far, old = left(tmp_path, DEAD), left(tmp_path, FAR), left(tmp_path, f"{FAR}0", 1e5)
+    target = tmp_path / "record.json"
+
+    def write(file) -> None:
+        sweep(tmp_path)
+        file.write(b"{}")
+
+    write_atomically(target, write)
+    assert target.read_text() == "{}"
+    assert far.exists() and not dead.exists() and not old.exists()
+    assert ABANDONED_S < 1e5
+
+
+@pytest.mark.parametrize("tag", [DEAD, FAR, this_process().tag])
+def test_whoever_owns_a_folder_removes_all_of_them(tmp_path, tag):
+    path = left(tmp_path, tag)
+    (tmp_path / "record.json").write_text("{}")
+    sweep(tmp_path, owned=True)
+    assert not path.exists() and (tmp_path / "record.json").exists()
