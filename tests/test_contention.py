@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runners import leases as module
 from runners.leases import Leases
 from tests.made_leases import (
     NAMES,
@@ -17,11 +18,17 @@ from tests.made_leases import (
 )
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Leases that were cut off unwritten are dead as soon here as for the contenders."""
+    monkeypatch.setattr(module, "UNWRITTEN_S", UNWRITTEN_S)
+
+
 def contended(folder: Path, seed: int) -> None:
     """A round, after which everything can be taken and nothing is left."""
     one_round(folder, seed)
     leases = Leases(folder / "leases")
-    wait_for(lambda: not leases.live(), UNWRITTEN_S + 5)
+    wait_for(lambda: not leases.live())
     for name in NAMES:
         leases.take(name).release()
     assert not list(leases.folder.iterdir())
