@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from runners.files import naming
 from runners.processes import Holder, this_process
 
 HEARTBEAT_S = 5.0
@@ -110,7 +111,8 @@ class Leases:
             return None
         content = _content(device)
         try:
-            os.write(descriptor, content)
+            with naming(path):
+                _write(descriptor, content)
             now = os.fstat(descriptor).st_mtime  # the file system's clock: hosts may disagree
         except OSError:
             path.unlink(missing_ok=True)
@@ -159,6 +161,12 @@ class Leases:
         if alive is False or (alive is None and age > SILENT_S):
             return None
         return Claim(holder, max(0.0, age), said.get("device", ""), said.get("job"))
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Writes all of it: a disk that is filling up takes a part, and refuses only the next one."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _content(device: str) -> bytes:

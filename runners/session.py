@@ -15,6 +15,7 @@ import datasets
 from datasets.base import DataError
 from runners.backlog import Backlog, Job
 from runners.config import Study
+from runners.failures import is_full_disk
 from runners.files import sweep
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
@@ -92,6 +93,8 @@ def _prepare(folder: StudyFolder, study: Study, grid: Sequence[Cell], results: P
     try:
         folder.prepare(study_json(study, grid))
     except OSError as error:
+        if is_full_disk(error):
+            raise
         raise UserError(
             f"--results: {str(results)!r} cannot be written ({error.strerror}): "
             "must be a folder that you may write to"
