@@ -139,13 +139,13 @@ class Leases:
 
     def _files(self) -> Iterator[Path]:
         try:
-            yield from self.folder.iterdir()
+            yield from (path for path in self.folder.iterdir() if path.is_file())
         except (FileNotFoundError, NotADirectoryError):
             return
 
     def _generations(self, name: str) -> dict[int, Path]:
         parts = ((path, *path.name.rpartition(".")) for path in self._files())
-        return {int(n): path for path, cell, _, n in parts if cell == name and n.isdigit()}
+        return {int(n): path for path, cell, _, n in parts if cell == name and n.isdecimal()}
 
     def _claim(self, path: Path, now: float) -> Claim | None:
         """What a lease says; None where its holder is dead or the file is gone."""
@@ -178,7 +178,9 @@ def _content(device: str) -> bytes:
 def _parsed(content: bytes) -> dict[str, Any] | None:
     try:
         said = json.loads(content)
-        Holder(**said["holder"])
-    except (ValueError, KeyError, TypeError):
+        holder = Holder(**said["holder"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return said
+    texts = (holder.host, holder.machine, holder.start)
+    sensible = all(isinstance(text, str) for text in texts) and type(holder.pid) is int
+    return said if sensible else None

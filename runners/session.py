@@ -35,7 +35,8 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
         print(describe_status(make_plan(selected, folder), folder, command_line()))
         return 0
     if options.watch:
-        watch(selected, folder, command_line())
+        with contextlib.suppress(KeyboardInterrupt):  # ends the look, not the run
+            watch(selected, folder, command_line())
         return 0
     root = data_root(options.data, study)
     devices = choose_devices(study)
@@ -178,8 +179,10 @@ def closing_words(plan: Plan, jobs: Sequence[Job], folder: StudyFolder) -> int:
     """Says how the selection stands now, after `jobs` were run; returns the exit code."""
     tried = {job.cell.name for job in jobs}
     failed = plan.with_state(State.FAILED)
-    for cell in failed:
-        files, reason = folder.cell(cell.name), plan.sights[cell.name].note
+    as_before = [c for c in plan.with_state(State.STALE, State.DAMAGED) if c.name in tried]
+    for cell in [*failed, *as_before]:
+        files = folder.cell(cell.name)
+        reason = files.unfinished().note
         seen = f"log: {files.log}" if files.log.exists() else f"see {files.failed}"
         if cell.name in tried:
             print(f"failed: {cell.name}: {reason} ({seen})", file=sys.stderr)
@@ -200,4 +203,4 @@ def closing_words(plan: Plan, jobs: Sequence[Job], folder: StudyFolder) -> int:
     done = len(plan.with_state(State.DONE, State.STALE))
     said = "done" if jobs or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
-    return int(done < len(plan.cells))
+    return int(done < len(plan.cells) or bool(as_before))
