@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from analysis import shapes
+from analysis.shapes import SCHEMA
+
 NOT_STUDIES = frozenset({"reference", "speed", "tuning"})
-NEEDED_OF_A_CELL = ("key", "name", "dataset", "noise", "noise_slug", "noise_display", "method")
-NEEDED_OF_A_CELL += ("label", "display", "seed", "privileges", "track", "hparams", "hparams_source")
-NEEDED_OF_A_CELL += ("protocol",)
 
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
 
@@ -68,8 +67,10 @@ class Study:
             try:
                 text = (self.sources[cell["key"]] / "epochs.jsonl").read_text(encoding="utf-8")
                 lines = [json.loads(line) for line in text.splitlines()]
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 lines = []
+        if not shapes.are_epochs(lines):
+            lines = []
         if not lines and cell["name"] not in self.without_curves:
             self.without_curves.append(cell["name"])
         return lines
@@ -113,9 +114,13 @@ def _some(names: list[str], most: int = 5) -> str:
 
 
 def checksum(record: Mapping[str, Any]) -> str:
-    """sha256 (hex) of the canonical JSON of a record without its own `record_sha256`."""
+    """sha256 (hex) of the canonical JSON of a record without its own `record_sha256`.
+
+    Raises:
+        ValueError, RecursionError: NaN is in it, or it is nested without end; no run writes such.
+    """
     content = {name: value for name, value in record.items() if name != "record_sha256"}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -136,8 +141,10 @@ def _fingerprint(sources: tuple[str, ...]) -> str | None:
     from runners import provenance  # not needed for packed studies, which judge themselves
 
     try:
+        if not all((provenance.ROOT / source).is_file() for source in sources):
+            return None
         return provenance.fingerprint(sources)
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return None
 
 
@@ -180,7 +187,11 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
 
 def _intact(record: dict[str, Any]) -> bool:
     content = {name: value for name, value in record.items() if name != "epochs"}
-    return record.get("schema") == SCHEMA and checksum(content) == record.get("record_sha256")
+    try:
+        whole = checksum(content) == record.get("record_sha256")
+    except (ValueError, RecursionError):
+        return False
+    return whole and record.get("schema") == SCHEMA and shapes.is_record(record)
 
 
 def _study_file(folder: Path) -> dict[str, Any]:
@@ -189,17 +200,10 @@ def _study_file(folder: Path) -> dict[str, Any]:
         head = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise StudyError(f"{folder} is no study folder: it has no readable study.json") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError(f"{path} is no valid JSON ({error})") from None
-    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
-        raise StudyError(f"{path} is no study file of schema {SCHEMA}")
-    for name, kind in (("study", str), ("config", dict), ("cells", list)):
-        if not isinstance(head.get(name), kind):
-            raise StudyError(f"{path}: {name} is missing or not a {kind.__name__}")
-    for cell in head["cells"]:
-        missing = [name for name in NEEDED_OF_A_CELL if name not in cell]
-        if missing:
-            raise StudyError(f"{path}: a cell lacks {', '.join(missing)}")
+    if wrong := shapes.wrong_with_study(head):
+        raise StudyError(f"{path}{wrong}")
     return head
 
 
@@ -240,6 +244,6 @@ def _cell_folders(folder: Path, cells: Mapping[str, dict[str, Any]]) -> Iterator
 def _parse(text: str) -> dict[str, Any] | None:
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if record and isinstance(record, dict) else None

@@ -6,6 +6,7 @@ The npz holds for `train` and `test`: `<part>_jpeg` (uint8, all JPEG files end t
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
@@ -91,6 +92,7 @@ def _write(place: Path, arrays: Arrays) -> bool:
             os.fsync(file.fileno())
         temporary.replace(place)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         return False
     return True

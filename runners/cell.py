@@ -14,7 +14,7 @@ import torch
 from runners import provenance, record, trainer
 from runners.capture import Misfit
 from runners.checkpoint import Checkpoint, Notes
-from runners.files import sweep, write_atomically
+from runners.files import naming, sweep, write_atomically
 from runners.label_files import store_labels
 from runners.memory import peak_memory_mb, reset_peak_memory
 from runners.place import Place
@@ -124,7 +124,7 @@ def _train(
     def keep(entry: dict[str, Any]) -> None:
         if shared and shared.restored:
             checkpoint.notes.shared_epochs = shared.restored
-        with folder.epochs.open("a", encoding="utf-8") as file:
+        with naming(folder.epochs), folder.epochs.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         on_epoch(entry)
 

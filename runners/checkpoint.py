@@ -25,6 +25,9 @@ from runners.files import read_checked, write_checked
 from runners.stopping import Stopped, is_wished
 from runners.trainer import Standing
 
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, ValueError)
+"""What torch raises where a file holds something else than what was saved."""
+
 
 @dataclass
 class Notes:
@@ -141,7 +144,7 @@ class Checkpoint:
             # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
             identity = content["identity"]
-        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        except UNREADABLE as error:
             raise Misfit(f"it cannot be read: {error}") from error
         for name, value in self.identity.items():
             if identity.get(name) != value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,8 +17,22 @@ from runners.processes import lives, this_process
 DIGEST = 64
 """Length of the SHA-256 in front of a checked payload, in hexadecimal digits."""
 
+UNREADABLE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError)
+"""What reading JSON raises where there is no such file or none that JSON is made of."""
+
 ABANDONED_S = 3600.0
 """Age from which a temporary file of another machine is taken for left over."""
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Inside, errors of writing name this file, as those of opening do by themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -31,13 +46,14 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """
     temporary = path.with_name(f"{path.name}.tmp.{this_process().tag}")
     try:
-        with temporary.open("wb") as file:
+        with naming(path), temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
 
@@ -66,8 +82,8 @@ def sweep(folder: Path, owned: bool = False) -> None:
             old = alive is None and time.time() - path.stat().st_mtime > ABANDONED_S
             if alive is False or old:
                 path.unlink()
-        except FileNotFoundError:
-            continue  # its writer, or another sweeper, was faster
+        except OSError:
+            continue  # its writer, or another sweeper, was faster; or nothing can be changed here
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -80,7 +96,7 @@ def read_json(path: Path) -> Any | None:
     """The value in a JSON file; None if there is no such file or it is not whole."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+    except UNREADABLE:
         return None
 
 

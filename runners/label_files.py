@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ from runners.sources import label_sources
 
 if TYPE_CHECKING:
     from runners.grid import Cell
+
+
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError)
+UNREADABLE += (zipfile.BadZipFile, zlib.error)
+"""What numpy raises on a file that is no archive of arrays, or a damaged one."""
 
 
 def store_labels(folder: Path, cell: Cell, noisy: NoisyLabels) -> Path:
@@ -40,5 +46,5 @@ def _holds(path: Path, digest: str) -> bool:
     try:
         with np.load(path, allow_pickle=False) as file:
             return labels_sha256(file["labels"]) == digest
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+    except UNREADABLE:
         return False

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from runners.files import naming
 from runners.processes import Holder, this_process
 
 HEARTBEAT_S = 5.0
@@ -130,13 +131,13 @@ class Leases:
 
     def _files(self) -> Iterator[Path]:
         try:
-            yield from self.folder.iterdir()
+            yield from (path for path in self.folder.iterdir() if path.is_file())
         except (FileNotFoundError, NotADirectoryError):
             return
 
     def _generations(self, name: str) -> dict[int, Path]:
         parts = ((path, *path.name.rpartition(".")) for path in self._files())
-        return {int(n): path for path, cell, _, n in parts if cell == name and n.isdigit()}
+        return {int(n): path for path, cell, _, n in parts if cell == name and n.isdecimal()}
 
     def _claims(self, paths: Iterable[Path]) -> dict[Path, Claim]:
         """What those of the leases say that are live."""
@@ -158,7 +159,8 @@ def _create(path: Path, content: bytes) -> None:
     """Makes a file that is not there yet; one that cannot be written is removed again."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     try:
-        os.write(descriptor, content)
+        with naming(path):
+            _write(descriptor, content)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -196,6 +198,12 @@ def _claim(path: Path, now: float) -> Claim | None:
     return Claim(holder, age, said.get("device", ""), said.get("job"))
 
 
+def _write(descriptor: int, content: bytes) -> None:
+    """Writes all of it: a disk that is filling up takes a part, and refuses only the next one."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
 def _content(device: str) -> bytes:
     job = os.environ.get("SLURM_JOB_ID")
     said = {"holder": asdict(this_process()), "device": device, "job": job}
@@ -205,7 +213,9 @@ def _content(device: str) -> bytes:
 def _parsed(content: bytes) -> dict[str, Any] | None:
     try:
         said = json.loads(content)
-        Holder(**said["holder"])
-    except (ValueError, KeyError, TypeError):
+        holder = Holder(**said["holder"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return said
+    texts = (holder.host, holder.machine, holder.start)
+    sensible = all(isinstance(text, str) for text in texts) and type(holder.pid) is int
+    return said if sensible else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from datasets.base import DataError
 from runners.config import ConfigError
+from runners.failures import is_full_disk
 from runners.launch import FullDisk
 from runners.stopping import Terminated
 
@@ -84,21 +87,23 @@ def command_line(*more: str) -> str:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs a command; mistakes of the user and Ctrl-C end in a sentence and an exit code."""
+    """Runs a command; mistakes, a full disk and Ctrl-C end in a sentence and an exit code."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
     except (ConfigError, DataError, UserError) as error:
         for problem in getattr(error, "problems", [str(error)]):
             print(problem, file=sys.stderr)
         return 2
     except FullDisk as error:
-        print(
-            f"stopped, nothing more can be written: {error}; what is finished is kept, the rest "
-            f"goes on from its checkpoints; make room, then go on with: {command_line()}",
-            file=sys.stderr,
-        )
-        return 1
+        return _stopped(str(error))
+    except BrokenPipeError:  # `--status | head`
+        _drop_output()
+        return 128 + signal.SIGPIPE
     except OSError as error:
+        if is_full_disk(error):
+            return _stopped(f"{error.filename or 'standard output'}: {error.strerror}")
         if error.filename is None:
             raise
         print(f"{error.filename}: {error.strerror}: must be readable and writable", file=sys.stderr)
@@ -107,3 +112,22 @@ def guarded(command: Callable[[], int]) -> int:
         kept = "finished cells are kept, others go on from their checkpoints"
         print(f"\nstopped; {kept}; go on with: {command_line()}", file=sys.stderr)
         return 143 if isinstance(error, Terminated) else 130
+
+
+def _stopped(sentence: str) -> int:
+    _drop_output()
+    print(
+        f"stopped, nothing more can be written: {sentence}; what is finished is kept, the rest "
+        f"goes on from its checkpoints; make room, then go on with: {command_line()}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _drop_output() -> None:
+    """Sends what standard output still holds nowhere, if it cannot be written where it belongs."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

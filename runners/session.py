@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from datasets.base import DataError
 from runners.backlog import Backlog, Job
 from runners.config import Study
 from runners.devices import choose_devices
+from runners.failures import is_full_disk
 from runners.files import sweep
 from runners.follow import OPEN, wait, watch
 from runners.grid import Cell, select, study_json
@@ -75,7 +77,8 @@ def _show(
     if options.watch:
         submitted = look()[0].queue or study.run.backend == "slurm"
         seconds = study.slurm.poll_seconds if submitted else LOOK_S
-        watch(look, control.pauses(seconds), folder, command_line())
+        with contextlib.suppress(KeyboardInterrupt):  # ends the look, not the run
+            watch(look, control.pauses(seconds), folder, command_line())
         return 0
     plan, silence = look()
     print(describe_status(plan, folder, command_line(), silence=silence))
@@ -144,6 +147,8 @@ def _prepare(folder: StudyFolder, study: Study, grid: Sequence[Cell], results: P
     try:
         folder.prepare(study_json(study, grid))
     except OSError as error:
+        if is_full_disk(error):
+            raise
         raise UserError(
             f"--results: {str(results)!r} cannot be written ({error.strerror}): "
             "must be a folder that you may write to"
@@ -183,8 +188,10 @@ def execute(
 def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
     """Says how the selection stands after the cells `tried` were run; returns the exit code."""
     failed = plan.with_state(State.FAILED)
-    for cell in failed:
-        files, reason = folder.cell(cell.name), plan.shown(cell.name).note
+    as_before = [c for c in plan.with_state(State.STALE, State.DAMAGED) if c.name in tried]
+    for cell in [*failed, *as_before]:
+        files = folder.cell(cell.name)
+        reason = files.unfinished().note if cell in as_before else plan.shown(cell.name).note
         seen = f"log: {files.log}" if files.log.exists() else f"see {files.failed}"
         if cell.name in tried:
             print(f"failed: {cell.name}: {reason} ({seen})", file=sys.stderr)
@@ -205,4 +212,4 @@ def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolde
     done = len(plan.with_state(State.DONE, State.STALE))
     said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
-    return int(done < len(plan.cells))
+    return int(done < len(plan.cells) or bool(as_before))

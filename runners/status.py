@@ -93,14 +93,14 @@ def _seconds_left(plan: Plan, study: StudyFolder, name: str) -> float:
 def _epoch_seconds(folder: CellFolder) -> list[float]:
     """Seconds of the finished epochs of a running cell; its last line may be half written."""
     try:
-        lines = folder.epochs.read_text(encoding="utf-8").splitlines()
+        lines = folder.epochs.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     seconds = []
     for line in lines:
         try:
-            seconds.append(json.loads(line)["seconds"])
-        except (ValueError, KeyError, TypeError):
+            seconds.append(float(json.loads(line)["seconds"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             break
     return seconds
 

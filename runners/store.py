@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners.canonical import SCHEMA, sha256_of
-from runners.failures import Failure
+from runners.canonical import sha256_of
+from runners.damage import damage, essence, warnings
+from runners.failures import REASON, Failure
 from runners.files import read_json, sweep, write_json
 from runners.leases import Leases
 
@@ -79,37 +80,37 @@ class CellFolder:
 
     def attempts(self) -> int:
         """How often the cell has failed so far."""
-        failed = read_json(self.failed)
-        return failed.get("attempts", 0) if isinstance(failed, dict) else 0
+        return _attempts(read_json(self.failed))
 
     def read_record(self) -> dict[str, Any] | None:
-        """The record, or None where it is missing or does not match its checksum."""
+        """The record, or None where it is missing or damaged."""
         record = read_json(self.record)
-        return record if isinstance(record, dict) and _damage(record) is None else None
+        return record if damage(record, self.path.name) is None else None
 
     def sight(self, fingerprint: str | None = None) -> Sight:
         """What the files say; `fingerprint` of today's code tells done from stale."""
         record = read_json(self.record)
         if record is None and not self.record.exists():
-            return self._unfinished()
-        damage = _damage(record)
-        if damage is not None:
-            return Sight(State.DAMAGED, f"{self.record} {damage}", self.attempts())
-        made_by = record["provenance"]["fingerprint"]
-        state = State.DONE if fingerprint in (None, made_by) else State.STALE
-        attempts = self.attempts() if state == State.STALE else 0  # of running it anew
-        last = record.get("accuracy", {}).get("last", {})
-        accuracy = last.get("test", last.get("dev"))
-        seconds = record["timing"]["total_s"]
-        note = "; ".join(record["provenance"].get("warnings", ()))
-        return Sight(state, note, attempts, seconds=seconds, accuracy=accuracy)
+            return self.unfinished()
+        wrong = damage(record, self.path.name)
+        if wrong is not None:
+            return Sight(State.DAMAGED, f"{self.record} {wrong}", self.attempts())
+        needed = essence(record)
+        kept = {name: needed[name] for name in ("seconds", "accuracy")}
+        kept["note"] = warnings(record)
+        if fingerprint in (None, needed["fingerprint"]):
+            return Sight(State.DONE, **kept)
+        return Sight(State.STALE, attempts=self.attempts(), **kept)
 
-    def _unfinished(self) -> Sight:
+    def unfinished(self) -> Sight:
+        """What `failed.json` says, whether or not there is a record."""
         failed = read_json(self.failed)
         if not isinstance(failed, dict):
             return Sight(State.MISSING)
-        reason, attempts = str(failed.get("reason", "")), failed.get("attempts", 0)
-        return Sight(State.FAILED, reason, attempts, bool(failed.get("transient")))
+        reason = failed.get("reason") if isinstance(failed.get("reason"), str) else ""
+        words = " ".join(reason[:REASON].split())
+        printable = "".join(letter if letter.isprintable() else "?" for letter in words)
+        return Sight(State.FAILED, printable, _attempts(failed), failed.get("transient") is True)
 
     def finished_epochs(self) -> int:
         """Epochs that `epochs.jsonl` tells of; those of a killed cell since its checkpoint too."""
@@ -119,16 +120,10 @@ class CellFolder:
             return 0
 
 
-def _damage(record: Any) -> str | None:
-    """What is wrong with a record, as the end of a sentence; None if it is as it was written."""
-    if not isinstance(record, dict):
-        return "cannot be read: it is no whole JSON document"
-    if record.get("schema") != SCHEMA:
-        return f"has schema {record.get('schema')!r}; this version of the suite reads {SCHEMA}"
-    body = {key: value for key, value in record.items() if key != "record_sha256"}
-    if record.get("record_sha256") != sha256_of(body):
-        return "does not match its checksum: it was changed after it was written"
-    return None
+def _attempts(failed: Any) -> int:
+    """How many attempts a `failed.json` counts; 0 where it says nothing sensible."""
+    count = failed.get("attempts") if isinstance(failed, dict) else None
+    return count if type(count) is int and 0 <= count < 10**6 else 0
 
 
 class StudyFolder:

@@ -193,7 +193,7 @@ def tune(options: argparse.Namespace) -> int:
             value = f"--{name}: {getattr(options, name)}"
             raise UserError(f"{value} is not allowed: must be at least 1")
     study = load_study(options.study, all_overrides(options))
-    only_part = options.plan or bool(options.only)
+    only_part = options.plan or options.status or options.watch or bool(options.only)
     if not only_part:
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"

@@ -17,12 +17,15 @@ import torch
 from methods.base import Method
 from methods.warmup import WarmupMethod
 from runners.canonical import sha256_of
+from runners.checkpoint import UNREADABLE
 from runners.files import read_checked, write_checked
 from runners.provenance import fingerprint
 from runners.sources import warmup_sources
 
 if TYPE_CHECKING:
     from runners.grid import Cell
+
+PARTS = ("network", "optimizer", "history")
 
 
 @dataclasses.dataclass
@@ -58,15 +61,15 @@ class SharedWarmup:
     def save(self, method: Method, history: list[dict[str, Any]]) -> None:
         """Writes the state at the end of the warm-up, for the methods that come later."""
         content = io.BytesIO()
-        state = {"network": method.network.state_dict(), "optimizer": method.optimizer.state_dict()}
-        torch.save({**state, "history": history}, content)
+        parts = (method.network.state_dict(), method.optimizer.state_dict(), history)
+        torch.save(dict(zip(PARTS, parts, strict=True)), content)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_checked(self.path, content.getvalue())
 
     def restore(self, method: Method) -> list[dict[str, Any]] | None:
         """Puts a method to the end of its warm-up and returns the history up to there.
 
-        None where there is no artefact or its checksum is wrong; then nothing has changed.
+        None where there is no artefact or it cannot be read; then nothing has changed.
         """
         try:
             payload = read_checked(self.path)
@@ -74,9 +77,13 @@ class SharedWarmup:
             payload = None
         if payload is None:
             return None
-        # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
-        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        method.network.load_state_dict(state["network"])
-        method.optimizer.load_state_dict(state["optimizer"])
-        self.restored = len(state["history"])
-        return state["history"]
+        try:
+            # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
+            state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            network, optimizer, history = (state[name] for name in PARTS)
+        except UNREADABLE:
+            return None
+        method.network.load_state_dict(network)
+        method.optimizer.load_state_dict(optimizer)
+        self.restored = len(history)
+        return history

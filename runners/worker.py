@@ -20,6 +20,7 @@ from typing import Any
 
 from runners.backlog import Job, Message
 from runners.failures import Failure, Kind, is_full_disk, of_error
+from runners.files import naming
 from runners.leases import Lease, LeaseLost
 from runners.place import Place
 from runners.stopping import Stopped, is_wished, wish
@@ -74,8 +75,8 @@ def attempt(
         ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
         ("held", name) where another process runs the cell, ("ended", name) where one has ended it
         since the job was made, ("crowded", name) where memory ran out beside other cells, ("disk",
-        name, sentence) where nothing more can be written, ("stopped", name) where this process was
-        asked to end and has written a checkpoint.
+        name, sentence) where nothing more can be written or the study's folder cannot be used,
+        ("stopped", name) where this process was asked to end and has written a checkpoint.
     """
     name = job.cell.name
     folder = place.study.cell(name)
@@ -92,9 +93,7 @@ def attempt(
         return "held", name
     except Stopped:
         return "stopped", name
-    except OSError as error:
-        if not is_full_disk(error):
-            raise
+    except OSError as error:  # what is the cell's own fault is a failure by now
         return "disk", name, f"{error.filename or folder.path}: {error.strerror}"
 
 
@@ -145,12 +144,15 @@ def note_failure(job: Job, place: Place, failure: Failure, lease: Lease) -> Fail
 
 @contextlib.contextmanager
 def _log_to(path: Path) -> Iterator[None]:
-    """Sends standard output, standard error and logging of this process to a file."""
+    """Sends standard output, standard error and logging of this process to a file.
+
+    Raises:
+        OSError: the file cannot be written; it is named.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8") as file, naming(path):
+        _flush()
+        saved = os.dup(1), os.dup(2)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         handler = logging.StreamHandler(sys.stderr)
@@ -158,9 +160,25 @@ def _log_to(path: Path) -> Iterator[None]:
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
         try:
             yield
+            _flush()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush_or_drop()
             for target, descriptor in zip((1, 2), saved, strict=True):
                 os.dup2(descriptor, target)
                 os.close(descriptor)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _flush_or_drop() -> None:
+    """Empties the buffers: what a full disk cannot take must not come out on the terminal."""
+    try:
+        _flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+            os.dup2(nowhere.fileno(), 2)
+        _flush()

@@ -181,7 +181,14 @@ def test_decoded_jpegs_are_kept_beside_the_file_or_in_the_users_cache(nowhere, m
     assert sorted(place.iterdir()) == sorted({cache} | ({path} if not closed else set()))
 
 
-@pytest.mark.parametrize("damage", ["cut", "other arrays"])
+class Evil:
+    """Fails the test where its pickle is loaded."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was executed",))
+
+
+@pytest.mark.parametrize("damage", ["cut", "other arrays", "a pickle"])
 def test_a_damaged_cache_is_made_again(nowhere, monkeypatch, damage):
     path = write_jpegs(nowhere, monkeypatch)
     dataset = datasets.get("cifar10_jpeg")
@@ -193,6 +200,8 @@ def test_a_damaged_cache_is_made_again(nowhere, monkeypatch, damage):
         with np.load(cache) as npz:
             fields = dict(npz)
         fields["train_images"][0, 0, 0, 0] += 1
+        if damage == "a pickle":
+            fields["train_images"] = np.array([Evil()], dtype=object)
         np.savez(cache, **fields)
     expect_jpegs(dataset.load(nowhere))
     assert dataset.load(nowhere).sha256 == expected

@@ -86,9 +86,11 @@ def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
 
 
 def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_path):
-    folder = CellFolder(tmp_path)
+    folder = CellFolder(tmp_path / "cell__0123abcd")
+    folder.path.mkdir()
     assert folder.sight("today").state == State.MISSING
     made = {"provenance": {"fingerprint": "yesterday"}, "timing": {"total_s": 0.5}}
+    made |= {"key": f"0123abcd{'0' * 56}", "accuracy": {"last": {"test": 0.8}}}
     folder.write_record({"schema": SCHEMA, **made})
     assert folder.sight("yesterday").state == State.DONE
     assert folder.sight("today").state == State.STALE
