@@ -46,7 +46,6 @@ def refused(capsys, *arguments: str) -> str:
         ),
         (["--set", "protocol.epochs=0"], ["--set", "protocol.epochs", "at least 1"]),
         (["--set", "run.backend=slrum"], ["run.backend", "slrum", "local, slurm"]),
-        (["--set", "run.backend=slurm"], ["run.backend", "slurm", "local"]),
         (["--set", "slurm.tmie=60"], ["--set", "slurm.tmie", "did you mean slurm.time?"]),
         (["--set", "slurm.time=12:00:00"], ["--set", "slurm.time", "43200", "in quotes"]),
         (["--workers", "-1"], ["run.workers", "-1", "0 to 1,024"]),

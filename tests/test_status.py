@@ -95,11 +95,11 @@ def status(made) -> list[str]:
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        ("cross_entropy", r"done     \d+\.\d\d %  \d+ s"),
-        ("fine_tune", r"stale    \d+\.\d\d %  \d+ s"),
-        ("clean_only", r"damaged  {folder}/record.json cannot be read: .*"),
-        ("Raises", r"failed   RuntimeError: no luck with this batch; log: {folder}/log.txt"),
-        ("Endless", r"running  epoch 1 of 3, 4 min left; on {host} \(process {worker}, cpu\)"),
+        ("cross_entropy", r"done +\d+\.\d\d %  \d+ s"),
+        ("fine_tune", r"stale +\d+\.\d\d %  \d+ s"),
+        ("clean_only", r"damaged +{folder}/record.json cannot be read: .*"),
+        ("Raises", r"failed +RuntimeError: no luck with this batch; log: {folder}/log.txt"),
+        ("Endless", r"running +epoch 1 of 3, 4 min left; on {host} \(process {worker}, cpu\)"),
         ("gce", "missing"),
     ],
 )
