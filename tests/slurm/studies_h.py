@@ -15,11 +15,17 @@ from tests.made_runs import ROOT, command, environment, run_grid
 from tests.slurm.cluster import Cluster
 
 SITE = '''
-"""Cells note every checkpoint and take their time for it, or end as their label says."""
+"""Cells note every checkpoint and wait where they are told to, or end as their label says.
 
-import json, os, pathlib, signal, sys, time
+HOLD=n waits at the n-th checkpoint for the file `go` beside the ledger; MEET=n at the first one,
+until n processes have noted a cell whose label has the same beginning; PACE=s takes s seconds.
+"""
+
+import collections, json, os, pathlib, signal, sys, time
 
 rename = pathlib.Path.replace
+counts = collections.Counter()
+LEDGER = pathlib.Path(os.environ["LEDGER"])
 OOM = {
     "greedy-1": "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0. Some of your "
     "processes may have been killed by the cgroup out-of-memory handler.",
@@ -28,11 +34,21 @@ OOM = {
 }
 
 def note(cell, label):
-    names = {"job": "SLURM_JOB_ID", "gpu": "CUDA_VISIBLE_DEVICES", "threads": "OMP_NUM_THREADS"}
+    names = {"job": "SLURM_JOB_ID", "gpu": "CUDA_VISIBLE_DEVICES"}
     seen = {key: os.environ.get(name) for key, name in names.items()}
     seen |= {"cell": cell, "label": label, "pid": os.getpid(), "when": time.time()}
-    with open(os.environ["LEDGER"], "a") as file:
+    with LEDGER.open("a") as file:
         file.write(json.dumps(seen) + "\\n")
+
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+
+def have_met(label, wanted):
+    seen = map(json.loads, LEDGER.read_text().splitlines())
+    stem = label.rpartition("-")[0]
+    return len({each["pid"] for each in seen if each["label"].startswith(stem)}) >= wanted
 
 def misbehave(label):
     if label == "raises":
@@ -48,15 +64,20 @@ def misbehave(label):
         with open(f"/proc/{os.getppid()}/fd/2", "a") as file:  # where the step daemon would write
             file.write(OOM[label] + "\\n")
         os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(float(os.environ.get("PACE", 0.25)))
 
 def replace(self, target):
     target = pathlib.Path(target)
     done = rename(self, target)
     if target.name == "checkpoint.pt" and "HEALED" not in os.environ:
-        label = target.parent.name.split("__")[2]
-        note(target.parent.name, label)
+        cell, label = target.parent.name, target.parent.name.split("__")[2]
+        note(cell, label)
         misbehave(label)
+        counts[cell] += 1
+        if counts[cell] == int(os.environ.get("HOLD", 0)):
+            wait_for((LEDGER.parent / "go").exists)
+        if counts[cell] == 1 and "MEET" in os.environ:
+            wait_for(lambda: have_met(label, int(os.environ["MEET"])))
+        time.sleep(float(os.environ.get("PACE", 0)))
     return done
 
 pathlib.Path.replace = replace
@@ -140,6 +161,10 @@ class OnSlurm:
         (path,) = self.results.glob(f"s/cells/*__{label}__s{seed}__*")
         return CellFolder(path)
 
+    def records(self) -> list[Path]:
+        """The records of all cells that are done."""
+        return list(self.results.glob("s/cells/*/record.json"))
+
     def wait_for_epochs(self, label: str, epochs: int, seed: int = 0, deadline: float = 60) -> None:
         """Waits until a cell has got so far and has a checkpoint."""
 
@@ -160,6 +185,10 @@ class OnSlurm:
             return None
 
         return self.cluster.wait_for(over, deadline, f"{', '.join(jobs)} do not end")
+
+    def go(self) -> None:
+        """Lets cells go on that wait for it."""
+        self.ledger.with_name("go").touch()
 
     def entries(self) -> list[dict[str, Any]]:
         """What cells have noted, a line a checkpoint."""

@@ -18,7 +18,7 @@ GREEDY = ("greedy-1", "greedy-2")
 ALIVE = ("alive-1-killed", "alive-2-cancelled", "alive-3-pending")
 WAITING = ("waiting-1", "waiting-2")
 LABELS = (*WITHIN, *GREEDY, *ALIVE, *WAITING)
-EPOCHS = 16
+EPOCHS = 6
 
 
 def only(*labels: str) -> list[str]:
@@ -38,7 +38,7 @@ def ended(on) -> dict[str, str]:
     later = ["--set", "slurm.additional={begin: now+1hour}"]
     waiting = on.submit(*only(*WAITING), *later)
     on.cluster.run("scancel", waiting[0].partition("_")[0])
-    alive = on.submit(*only(*ALIVE), "--set", "slurm.max_running=2", PACE="1")
+    alive = on.submit(*only(*ALIVE), "--set", "slurm.max_running=2", HOLD="2")
     on.cluster.run("scancel", alive[2])
     for label in ALIVE[:2]:
         on.wait_for_epochs(label, 2)
@@ -98,7 +98,7 @@ def test_a_cancelled_task_says_so_running_or_waiting(said, label):
 
 
 def test_a_plain_run_takes_up_the_killed_task_and_nothing_else(on, said, tmp_path):
-    (job,) = on.submit(PACE="0")
+    (job,) = on.submit()
     assert on.wait_for_end(job) == {job: "COMPLETED"}
     said = on.states()
     assert said[ALIVE[0]][0] == "done"
