@@ -25,6 +25,9 @@ from runners.slurm.words import is_final
 SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%N|%j")
 MOST_IDS = 1000
 """Ids of one command line."""
+NO_SUCH_NODE = "Requested node configuration is not available"
+OUT = ("down", "drain", "fail", "inval", "maint", "reboot", "unknown", "*")
+"""Parts of sinfo's words for nodes that take no jobs; a star is silence."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,8 @@ def test_only(script: str) -> None:
     """Asks sbatch whether it would take a batch script; nothing is submitted.
 
     Not all that can never run is refused: time limits of partitions and of qualities of service
-    show only in the queue.
+    show only in the queue. While nodes are down or drained it refuses what it would take, in the
+    words for what no node has: then nothing is known.
 
     Raises:
         Refused: with sbatch's own words.
@@ -180,8 +184,14 @@ def test_only(script: str) -> None:
     done = run(["sbatch", "--test-only"], script)
     if is_down(done):
         raise ControllerDown(no_answer(done))
-    if done.returncode != 0:
+    if done.returncode != 0 and not (NO_SUCH_NODE in done.stderr and _some_nodes_are_out()):
         raise Refused(words_of(done))
+
+
+def _some_nodes_are_out() -> bool:
+    """Whether a node cannot be used at present, such as one that is drained or silent."""
+    states = run(["sinfo", "--noheader", "--Node", "--format=%T"]).stdout.split()
+    return any(sign in state for state in states for sign in OUT)
 
 
 test_only.__test__ = False  # no test of pytest's, whatever its name
