@@ -6,7 +6,7 @@ import json
 import statistics
 
 from runners.grid import Cell
-from runners.leases import HEARTBEAT_S, Claim
+from runners.leases import QUIET_S, Claim
 from runners.plan import Plan, duration
 from runners.store import CellFolder, State, StudyFolder
 
@@ -77,8 +77,7 @@ def _where(claim: Claim) -> str:
     if claim.holder is None:
         return ""
     job = f", job {claim.job}" if claim.job else ""
-    silent = claim.silent_s > 3 * HEARTBEAT_S
-    since = f"; silent for {duration(claim.silent_s)}" if silent else ""
+    since = f"; silent for {duration(claim.silent_s)}" if claim.silent_s > QUIET_S else ""
     return f"; on {claim.holder.host} (process {claim.holder.pid}, {claim.device}{job}){since}"
 
 

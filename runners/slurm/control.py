@@ -40,7 +40,9 @@ def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, st
     queue, silence = ask_queue(study)
     if queue is None:
         return plan, silence
-    return replace(plan, queue=in_the_queue(study, plan.sights, queue)), silence
+    claims = {name: claim for name, claim in plan.claims.items() if not queue.denies(claim)}
+    known = in_the_queue(study, plan.sights, queue)
+    return replace(plan, claims=claims, queue=known), silence
 
 
 def send(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runners.launch import FullDisk
+from runners.leases import QUIET_S, Claim
 from runners.plan import duration
 from runners.slurm import attempts, client
 from runners.slurm.client import Evidence, Row
@@ -109,6 +110,17 @@ class Queue:
     def named(self, array: Array) -> list[Row]:
         """The rows of an array whose id is not known."""
         return self._by_name.get(array.name, [])
+
+    def denies(self, claim: Claim) -> bool:
+        """Whether the holder of a lease went silent and its task does not run any more.
+
+        The node of a task that was requeued may be gone, and nobody can ask it: its lease counts
+        until it was silent for long enough.
+        """
+        if not self.answered or claim.job is None or claim.silent_s <= QUIET_S:
+            return False
+        row = self._by_id.get(claim.job)
+        return row is None or row.final or row.state == "PENDING"
 
     def is_active(self, element: Element) -> bool:
         """Whether a task may still run: then its cells must not be submitted again."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -109,8 +110,10 @@ def test_what_is_shown_through_a_requeue_is_what_files_and_squeue_say(slurm, tmp
     jobs = on.submit("--set", "slurm.max_running=2", PACE="0.5")
     with Watcher(on, dict(zip(labels, jobs, strict=True))) as watcher:
         on.wait_for_epochs(labels[0], 3)
+        forged = lease_of_a_dead_node(on, labels[0])
         slurm.scontrol("requeue", jobs[0])
         slurm.wait_for(lambda: "requeued" in watcher.seen[labels[0]], 60, "it is shown")
+        forged.unlink()
         slurm.start_now(jobs[0])
         on.wait_for_end(*jobs)
         seen = {label: list(states) for label, states in watcher.seen.items()}
@@ -118,3 +121,14 @@ def test_what_is_shown_through_a_requeue_is_what_files_and_squeue_say(slurm, tmp
     assert watcher.wrong == []
     assert {"running", "requeued"} <= set(seen[labels[0]]) and "queued" in seen[labels[2]]
     assert {states[-1] for states in watcher.seen.values()} == {"done"}
+
+
+def lease_of_a_dead_node(on: OnSlurm, label: str) -> Path:
+    """Adds a lease such as the running cell has, of a machine that was silent for 30 seconds."""
+    (path,) = on.results.glob(f"s/leases/*__{label}__*")
+    content = json.loads(path.read_text())
+    content["holder"]["machine"] = "elsewhere"
+    forged = path.with_suffix(".99")
+    forged.write_text(json.dumps(content))
+    os.utime(forged, times=(time.time() - 30,) * 2)
+    return forged
