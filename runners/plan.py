@@ -55,6 +55,7 @@ class Plan:
         measured: names of the cells whose estimate comes from finished neighbours.
         fingerprints: of today's code, by cell.
         queue: cell name -> what SLURM's queue adds, for submitted cells that have not ended.
+        warnings: sentences on what could not be read.
     """
 
     cells: Sequence[Cell]
@@ -64,6 +65,7 @@ class Plan:
     measured: frozenset[str]
     fingerprints: Fingerprints
     queue: Mapping[str, Sight] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @cached_property
     def states(self) -> dict[str, State]:

@@ -39,7 +39,7 @@ def describe_status(
         for cell in chosen
     ]
     lines = [line.rstrip() for line in lines]
-    lines += [silence] if silence else []
+    lines += [*plan.warnings, *([silence] if silence else [])]
     lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])
 
