@@ -187,11 +187,11 @@ def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolde
     failed = plan.with_state(State.FAILED)
     for cell in failed:
         files, reason = folder.cell(cell.name), plan.shown(cell.name).note
-        seen = f"log: {files.log}" if files.log.exists() else f"see {files.failed}"
-        if cell.name in tried:
-            print(f"failed: {cell.name}: {reason} ({seen})", file=sys.stderr)
-        else:
-            print(f"failed before: {cell.name} (see {files.failed})", file=sys.stderr)
+        if cell.name not in tried:
+            print(f"failed before: {cell.name}{_seen(files.failed)}", file=sys.stderr)
+            continue
+        seen = _seen(files.log, "log: ") or _seen(files.failed)
+        print(f"failed: {cell.name}: {reason}{seen}", file=sys.stderr)
     damaged = plan.with_state(State.DAMAGED)
     for cell in damaged:
         print(f"damaged: {plan.sights[cell.name].note}", file=sys.stderr)
@@ -208,3 +208,8 @@ def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolde
     said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
     return int(done < len(plan.cells))
+
+
+def _seen(path: Path, word: str = "see ") -> str:
+    """Where to read more; a cell whose task never began has no files."""
+    return f" ({word}{path})" if path.exists() else ""

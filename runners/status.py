@@ -57,7 +57,8 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
             return f"{done}{_where(plan.claims[cell.name])}"
         case State.FAILED:
             count = f" ({sight.attempts} attempts)" if sight.attempts > 1 else ""
-            return f"{sight.note}{count}; log: {folder.log}"
+            log = f"; log: {folder.log}" if folder.log.exists() else ""
+            return f"{sight.note}{count}{log}"
         case State.DAMAGED:
             return sight.note
         case State.DONE | State.STALE:

@@ -25,30 +25,35 @@ SENDING_S = 60.0
 
 LOG_BYTES = 8000
 
+MEMORY = ("out of memory: raise slurm.mem", False)
+CANCELLED = ("cancelled", False)
+KILLED = ("the task was killed", True)
+
 IN_LOG = (
-    ("exceeded memory limit", "out of memory: raise slurm.mem", False),
-    ("oom-kill", "out of memory: raise slurm.mem", False),
-    ("oom_kill", "out of memory: raise slurm.mem", False),
+    ("exceeded memory limit", *MEMORY),
+    ("oom-kill", *MEMORY),
+    ("oom_kill", *MEMORY),
+    ("Out Of Memory", *MEMORY),
     ("DUE TO TIME LIMIT", "the time limit came before it could requeue itself", True),
     ("DUE TO PREEMPTION", "preempted and not requeued", True),
     ("DUE TO NODE FAILURE", "its node failed", True),
     ("'requeue'", "SLURM did not take its requeue", True),
     ("DUE TO JOB REQUEUE", "requeued by an operator or the cluster, and gone since", True),
-    (" CANCELLED AT ", "cancelled", False),
-    ("Killed", "the task was killed", True),
+    (" CANCELLED AT ", *CANCELLED),
+    ("Killed", *KILLED),
     ("could not find submitted jobs", "the task did not see the files of its submission", True),
 )
 """Words in a task's log, what they mean, and whether it may pass: of the last line that has any,
 the first words of this table."""
 
 IN_STATE = {
-    "OUT_OF_MEMORY": ("out of memory: raise slurm.mem", False),
+    "OUT_OF_MEMORY": MEMORY,
     "TIMEOUT": ("the time limit came before it could requeue itself", True),
     "DEADLINE": ("its deadline has passed", False),
     "NODE_FAIL": ("its node failed", True),
     "BOOT_FAIL": ("its node did not start", True),
     "PREEMPTED": ("preempted and not requeued", True),
-    "CANCELLED": ("cancelled", False),
+    "CANCELLED": CANCELLED,
 }
 
 
@@ -184,11 +189,13 @@ def _log_tail(element: Element) -> str:
 
 
 def _named_in(log: str) -> tuple[str, bool] | None:
-    for line in reversed(log.splitlines()):
-        for words, note, passes in IN_LOG:
-            if words in line:
-                return note, passes
-    return None
+    lines = ([words for part, *words in IN_LOG if part in line] for line in log.splitlines())
+    named = [tuple(found[0]) for found in lines if found]
+    if not named:
+        return None
+    # The step daemon's kill for want of memory ends in the words of any kill.
+    why = [words for words in named if words not in (CANCELLED, KILLED)]
+    return MEMORY if why and why[-1] == MEMORY else named[-1]
 
 
 def _last_error(log: str) -> str:
