@@ -118,6 +118,9 @@ def _next_steps(plan: Plan, command: str) -> list[str]:
         return [f"watch it: {command} --watch"]
     lines = []
     for state, (option, what) in STEPS.items():
-        if cells := plan.with_state(state):
-            lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({len(cells)})")
+        cells = plan.with_state(state)
+        if passing := [cell for cell in cells if plan.shown(cell.name).transient]:
+            lines.append(f"next: {command}  # tries again what may pass ({len(passing)})")
+        if left := len(cells) - len(passing):
+            lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({left})")
     return lines

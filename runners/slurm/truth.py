@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runners.launch import FullDisk
 from runners.plan import duration
 from runners.slurm import attempts, client
 from runners.slurm.client import Evidence, Row
@@ -28,12 +29,16 @@ LOG_BYTES = 8000
 MEMORY = ("out of memory: raise slurm.mem", False)
 CANCELLED = ("cancelled", False)
 KILLED = ("the task was killed", True)
+FULL_DISK = ("nothing more could be written: make room on the disk of the results", True)
 
 IN_LOG = (
     ("exceeded memory limit", *MEMORY),
     ("oom-kill", *MEMORY),
     ("oom_kill", *MEMORY),
     ("Out Of Memory", *MEMORY),
+    (f"{FullDisk.__qualname__}: ", *FULL_DISK),
+    ("No space left on device", *FULL_DISK),
+    ("Disk quota exceeded", *FULL_DISK),
     ("DUE TO TIME LIMIT", "the time limit came before it could requeue itself", True),
     ("DUE TO PREEMPTION", "preempted and not requeued", True),
     ("DUE TO NODE FAILURE", "its node failed", True),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 
 import pytest
 
@@ -115,3 +117,41 @@ def test_every_other_failure_is_tried_again_on_request_and_no_bit_is_lost(on, sa
     local = run_grid(on.study, tmp_path / "results", "--workers", "2", folder=tmp_path)
     assert local.returncode == 0, local.stdout + local.stderr
     assert_equal(on.results, tmp_path / "results", len(LABELS))
+
+
+@pytest.fixture
+def tiny(slurm, tmp_path) -> Iterator[OnSlurm]:
+    """A study of one cell whose results are on a disk that cannot hold its checkpoint."""
+    results = tmp_path / "results"
+    results.mkdir()
+    slurm.run("mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", results)
+    try:
+        study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
+        yield OnSlurm(slurm, tmp_path, study)
+    finally:
+        slurm.run("umount", "--lazy", results)
+
+
+def test_a_full_disk_is_the_reason_and_a_plain_run_goes_on_when_there_is_room(tiny):
+    (job,) = tiny.submit()
+    assert tiny.wait_for_end(job) == {job: "FAILED"}
+    state, note = tiny.states()["plain"]
+    assert state == "failed" and note.startswith("nothing more could be written: make room")
+    (log,) = tiny.results.glob("s/slurm/*/*.err")
+    assert log.read_text().count("Traceback") == 1
+    tiny.cluster.run("mount", "-o", "remount,size=9m", tiny.results)
+    (job,) = tiny.submit()
+    assert tiny.wait_for_end(job) == {job: "COMPLETED"}
+    assert tiny.states()["plain"][0] == "done"
+
+
+def test_results_that_are_removed_while_tasks_wait_are_made_anew(slurm, tmp_path):
+    study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
+    on = OnSlurm(slurm, tmp_path, study)
+    (old,) = on.submit("--set", "slurm.additional={begin: now+1hour}")
+    shutil.rmtree(on.results / "s")
+    assert on.states() == {"plain": ("missing", "")}
+    (new,) = on.submit()
+    slurm.scontrol("update", f"jobid={old}", "StartTime=now")
+    assert on.wait_for_end(old, new) == {old: "FAILED", new: "COMPLETED"}
+    assert on.states()["plain"][0] == "done"
