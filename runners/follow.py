@@ -9,7 +9,7 @@ from runners.failures import Failure, Kind
 from runners.plan import Plan
 from runners.progress import Progress
 from runners.status import describe_status
-from runners.store import State, StudyFolder
+from runners.store import SENT, State, StudyFolder
 
 Look = Callable[[], tuple[Plan, str]]
 """The plan as it is now, and a sentence where the queue gave no answer."""
@@ -17,7 +17,6 @@ Look = Callable[[], tuple[Plan, str]]
 Pause = Callable[[bool], None]
 """Waits until the next look; is told whether the last one had an answer."""
 
-SENT = (State.QUEUED, State.RUNNING, State.REQUEUED)
 OPEN = (State.MISSING, *SENT)
 
 

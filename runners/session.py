@@ -14,7 +14,7 @@ from runners.backlog import Backlog, Job
 from runners.config import Study
 from runners.devices import choose_devices
 from runners.files import sweep
-from runners.follow import SENT, wait, watch
+from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
 from runners.options import UserError, command_line
@@ -24,7 +24,7 @@ from runners.progress import Progress
 from runners.slurm import control
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
-from runners.store import Sight, State, StudyFolder
+from runners.store import SENT, Sight, State, StudyFolder
 
 LOOK_S = 2.0
 """Seconds between two looks of `--watch` at a study that was never submitted."""

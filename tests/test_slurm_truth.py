@@ -70,7 +70,7 @@ TRACEBACK = "Traceback (most recent call last):\n  File ...\nModuleNotFoundError
         ("RUNNING", "JobHeldAdmin", True, State.RUNNING, "job 12_0 runs on n1"),
         ("COMPLETING", "None", True, State.RUNNING, "n1"),
         ("CONFIGURING", "None", False, State.RUNNING, "n1"),
-        ("SUSPENDED", "None", True, State.RUNNING, "suspended"),
+        ("SUSPENDED", "None", True, State.SUSPENDED, "stands still"),
         ("PENDING", "Priority", False, State.QUEUED, "job 12_0: other jobs come first"),
         ("PENDING", "JobArrayTaskLimit", False, State.QUEUED, "slurm.max_running"),
         ("PENDING", "BeginTime", True, State.REQUEUED, "goes on from its checkpoints"),
