@@ -19,6 +19,7 @@ from runners.slurm.elements import Element, Queue, newest_elements
 from runners.slurm.manifest import Array, Manifest, Sent
 from runners.slurm.orders import read_marks
 from runners.slurm.words import reason
+from runners.stopping import Terminated
 from runners.store import Sight, State
 
 SENDING_S = 60.0
@@ -29,6 +30,7 @@ LOG_BYTES = 8000
 MEMORY = ("out of memory: raise slurm.mem", False)
 CANCELLED = ("cancelled", False)
 KILLED = ("the task was killed", True)
+TERMINATED = ("the task was asked to end by SIGTERM", True)
 FULL_DISK = ("nothing more could be written: make room on the disk of the results", True)
 
 IN_LOG = (
@@ -46,6 +48,7 @@ IN_LOG = (
     ("DUE TO JOB REQUEUE", "requeued by an operator or the cluster, and gone since", True),
     (" CANCELLED AT ", *CANCELLED),
     ("Killed", *KILLED),
+    (f"{Terminated.__module__}.{Terminated.__qualname__}", *TERMINATED),
     ("could not find submitted jobs", "the task did not see the files of its submission", True),
 )
 """Words in a task's log, what they mean, and whether it may pass: of the last line that has any,
@@ -154,7 +157,7 @@ class _Judge:
                 return Sight(State.REQUEUED, f"{job} goes on from its checkpoints: {why}")
             return Sight(State.QUEUED, f"{job}: {why}")
         if row.state == "SUSPENDED":
-            return Sight(State.RUNNING, f"{job} on {row.node} is suspended")
+            return Sight(State.SUSPENDED, f"{job} on {row.node} stands still until it is resumed")
         since = ""
         if row.start is not None:
             seconds = (datetime.now() - row.start).total_seconds()
@@ -183,11 +186,12 @@ class _Judge:
 
 
 def _log_tail(element: Element) -> str:
+    """The end of what the last attempt has written."""
     for path in reversed(element.logs()):  # standard error
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - LOG_BYTES))
-                return file.read().decode(errors="replace")
+                return file.read().decode(errors="replace").rpartition(attempts.BEGINS)[2]
         except OSError:
             continue
     return ""
@@ -196,6 +200,8 @@ def _log_tail(element: Element) -> str:
 def _named_in(log: str) -> tuple[str, bool] | None:
     lines = ([words for part, *words in IN_LOG if part in line] for line in log.splitlines())
     named = [tuple(found[0]) for found in lines if found]
+    # SLURM's own words, where there are any, say why it was asked.
+    named = [words for words in named if words != TERMINATED] or named
     if not named:
         return None
     # The step daemon's kill for want of memory ends in the words of any kill.
