@@ -14,7 +14,7 @@ from runners.backlog import Backlog, Job
 from runners.config import Study
 from runners.devices import choose_devices
 from runners.files import sweep
-from runners.follow import OPEN, wait, watch
+from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
 from runners.options import UserError, command_line
@@ -24,7 +24,7 @@ from runners.progress import Progress
 from runners.slurm import control
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
-from runners.store import Sight, State, StudyFolder
+from runners.store import SENT, Sight, State, StudyFolder
 
 LOOK_S = 2.0
 """Seconds between two looks of `--watch` at a study that was never submitted."""
@@ -90,9 +90,11 @@ def _run_on_slurm(
     place: Place,
 ) -> int:
     folder = place.study
-    if not options.dry_run:
+
+    def prepare() -> None:
         _prepare(folder, study, grid, options.results)
-    code = control.send(study, options, selected, place, _is_wanted(options))
+
+    code = control.send(study, options, selected, place, _is_wanted(options), prepare)
     if code or options.dry_run or not options.wait:
         return code
 
@@ -100,10 +102,10 @@ def _run_on_slurm(
         return control.plan_with_queue(selected, folder)
 
     before, _ = look()
-    workers = study.slurm.max_running or len(before.with_state(*OPEN)) or 1
+    workers = study.slurm.max_running or len(before.with_state(*SENT)) or 1
     after = wait(look, control.pauses(study.slurm.poll_seconds), folder, workers)
     _remove_old_checkpoints(after, folder)
-    tried = {cell.name for cell in before.with_state(*OPEN)}
+    tried = {cell.name for cell in before.with_state(*SENT)}
     return closing_words(after, bool(tried), tried, folder)
 
 

@@ -8,7 +8,7 @@ import statistics
 from runners.grid import Cell
 from runners.leases import QUIET_S, Claim
 from runners.plan import Plan, duration
-from runners.store import CellFolder, State, StudyFolder
+from runners.store import SENT, CellFolder, State, StudyFolder
 
 STEPS = {
     State.MISSING: ("", "runs what is missing"),
@@ -39,7 +39,7 @@ def describe_status(
         for cell in chosen
     ]
     lines = [line.rstrip() for line in lines]
-    lines += [silence] if silence else []
+    lines += [*plan.warnings, *([silence] if silence else [])]
     lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])
 
@@ -49,7 +49,7 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
     match plan.states[cell.name]:
         case State.RUNNING if cell.name not in plan.claims:
             return sight.note
-        case State.QUEUED | State.REQUEUED | State.LOST:
+        case State.QUEUED | State.SUSPENDED | State.REQUEUED | State.LOST:
             return sight.note
         case State.RUNNING:
             epoch, epochs = folder.finished_epochs(), cell.protocol["epochs"]
@@ -113,7 +113,7 @@ def _time_left(plan: Plan, left: dict[str, float]) -> str:
 
 
 def _next_steps(plan: Plan, command: str) -> list[str]:
-    if {State.RUNNING, State.QUEUED, State.REQUEUED} & set(plan.states.values()):
+    if set(SENT) & set(plan.states.values()):
         return [f"watch it: {command} --watch"]
     lines = []
     for state, (option, what) in STEPS.items():

@@ -23,11 +23,10 @@ from runners.slurm.commands import (
 from runners.slurm.words import is_final
 
 SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%N|%j")
+NO_NODE = "requested node configuration is not available"
+USABLE = re.compile(r"(idle|mixed|allocated|completing|planned)\+?$")
 MOST_IDS = 1000
 """Ids of one command line."""
-NO_SUCH_NODE = "Requested node configuration is not available"
-OUT = ("down", "drain", "fail", "inval", "maint", "reboot", "unknown", "*")
-"""Parts of sinfo's words for nodes that take no jobs; a star is silence."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +172,8 @@ def test_only(script: str) -> None:
     """Asks sbatch whether it would take a batch script; nothing is submitted.
 
     Not all that can never run is refused: time limits of partitions and of qualities of service
-    show only in the queue. While nodes are down or drained it refuses what it would take, in the
-    words for what no node has: then nothing is known.
+    show only in the queue. What no node has is not told from what no node has now: while some are
+    down or drained, only real submission tells.
 
     Raises:
         Refused: with sbatch's own words.
@@ -184,14 +183,16 @@ def test_only(script: str) -> None:
     done = run(["sbatch", "--test-only"], script)
     if is_down(done):
         raise ControllerDown(no_answer(done))
-    if done.returncode != 0 and not (NO_SUCH_NODE in done.stderr and _some_nodes_are_out()):
-        raise Refused(words_of(done))
+    if done.returncode != 0:
+        words = words_of(done)
+        if NO_NODE not in words.lower() or all(map(USABLE.match, _node_states())):
+            raise Refused(words)
 
 
-def _some_nodes_are_out() -> bool:
-    """Whether a node cannot be used at present, such as one that is drained or silent."""
-    states = run(["sinfo", "--noheader", "--Node", "--format=%T"]).stdout.split()
-    return any(sign in state for state in states for sign in OUT)
+def _node_states() -> list[str]:
+    """Of every node, in sinfo's long words; empty where it does not say."""
+    done = run(["sinfo", "--noheader", "--Node", "--format=%T"])
+    return done.stdout.split() if done.returncode == 0 else []
 
 
 test_only.__test__ = False  # no test of pytest's, whatever its name
