@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from runners.failures import Failure, Kind
 from runners.plan import Plan
 from runners.progress import Progress
 from runners.status import describe_status
-from runners.store import State, StudyFolder
+from runners.store import SENT, State, StudyFolder
 
 Look = Callable[[], tuple[Plan, str]]
 """The plan as it is now, and a sentence where the queue gave no answer."""
@@ -16,7 +17,7 @@ Look = Callable[[], tuple[Plan, str]]
 Pause = Callable[[bool], None]
 """Waits until the next look; is told whether the last one had an answer."""
 
-OPEN = (State.MISSING, State.QUEUED, State.RUNNING, State.REQUEUED)
+OPEN = (State.MISSING, *SENT)
 
 
 def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
@@ -41,7 +42,7 @@ def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
 def wait(look: Look, pause: Pause, study: StudyFolder, workers: int) -> Plan:
     """Shows the progress as a local run does until no cell is queued or running any more."""
     plan, silence = look()
-    waiting = {cell.name for cell in plan.with_state(*OPEN)}
+    waiting = {cell.name for cell in plan.with_state(*SENT)}
     seconds = {name: plan.seconds[name] for name in waiting}
     progress = Progress(seconds, workers, len(plan.with_state(State.DONE)))
     said = ""
@@ -50,7 +51,7 @@ def wait(look: Look, pause: Pause, study: StudyFolder, workers: int) -> Plan:
             for cell in plan.cells:
                 if cell.name in waiting:
                     _report(cell.name, cell.protocol["epochs"], plan, study, progress)
-            waiting = {cell.name for cell in plan.with_state(*OPEN)} & waiting
+            waiting = {cell.name for cell in plan.with_state(*SENT)} & waiting
             if silence and silence != said:
                 print(silence, file=sys.stderr, flush=True)
             said = silence
@@ -68,5 +69,9 @@ def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Pr
         if name not in progress.running:
             progress.take(("started", name))
         progress.take(("epoch", name, study.cell(name).finished_epochs(), epochs))
-    elif state not in OPEN:
-        progress.take(("elsewhere", name, plan.shown(name)))
+    elif state in (State.DONE, State.STALE):
+        sight = plan.shown(name)
+        progress.take(("done", name, sight.accuracy, sight.seconds))
+    elif state not in SENT:
+        reason = plan.shown(name).note or state
+        progress.take(("failed", name, Failure(Kind.EXITED, reason, reason)))

@@ -29,6 +29,8 @@ from runners.files import naming
 from runners.processes import Holder, this_process
 
 HEARTBEAT_S = 5.0
+QUIET_S = 3 * HEARTBEAT_S
+"""Silence from which a heart may have stopped."""
 SILENT_S = 60.0
 UNWRITTEN_S = 10.0
 """Age from which a lease without readable content is dead: its maker was cut off in between."""
@@ -46,7 +48,7 @@ class Claim:
         holder: the process; None where the file is just being written.
         silent_s: seconds since its heartbeat.
         device: what the cell runs on, such as "cpu" or "cuda:0".
-        job: the SLURM job that the holder belongs to, or None.
+        job: the SLURM job that the holder belongs to, such as "12" or "12_3", or None.
     """
 
     holder: Holder | None
@@ -205,9 +207,15 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _content(device: str) -> bytes:
-    job = os.environ.get("SLURM_JOB_ID")
-    said = {"holder": asdict(this_process()), "device": device, "job": job}
+    said = {"holder": asdict(this_process()), "device": device, "job": _job()}
     return json.dumps({**said, "token": uuid.uuid4().hex, "taken": time.time()}).encode()
+
+
+def _job() -> str | None:
+    """The SLURM job of this process as squeue shows it; elements have numbers of their own too."""
+    ids = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID")
+    array, element, job = map(os.environ.get, ids)
+    return f"{array}_{element}" if array and element else job
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:

@@ -82,7 +82,8 @@ def all_overrides(options: argparse.Namespace) -> list[str]:
 
 def command_line(*more: str) -> str:
     """This command as it can be typed again, without options that run nothing, and with `more`."""
-    words = [word for word in sys.argv if word not in SHOWING]
+    left_out = {*SHOWING, "--wait"} if set(more) & set(SHOWING) else set(SHOWING)
+    words = [word for word in sys.argv if word not in left_out]
     return shlex.join(["python", *words, *(word for word in more if word not in words)])
 
 

@@ -50,11 +50,12 @@ class Plan:
     Attributes:
         sights: cell name -> what its files say.
         claims: cell name -> who runs it, for the cells that are being run.
-        states: cell name -> state; RUNNING for the cells that are being run.
+        states: cell name -> state; RUNNING for the cells that are being run, unless SUSPENDED.
         seconds: cell name -> estimated duration.
         measured: names of the cells whose estimate comes from finished neighbours.
         fingerprints: of today's code, by cell.
         queue: cell name -> what SLURM's queue adds, for submitted cells that have not ended.
+        warnings: sentences on what could not be read.
     """
 
     cells: Sequence[Cell]
@@ -64,13 +65,14 @@ class Plan:
     measured: frozenset[str]
     fingerprints: Fingerprints
     queue: Mapping[str, Sight] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @cached_property
     def states(self) -> dict[str, State]:
-        return {
-            name: State.RUNNING if name in self.claims else self.shown(name).state
-            for name in self.sights
-        }
+        states = {name: self.shown(name).state for name in self.sights}
+        # A task that was suspended keeps its lease.
+        running = [name for name in self.claims if states[name] != State.SUSPENDED]
+        return states | dict.fromkeys(running, State.RUNNING)
 
     def shown(self, name: str) -> Sight:
         """What is known of a cell, leases apart: the queue's word, else that of its files."""

@@ -16,7 +16,7 @@ from runners.config import Study
 from runners.devices import choose_devices
 from runners.failures import is_full_disk
 from runners.files import sweep
-from runners.follow import OPEN, wait, watch
+from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
 from runners.options import UserError, command_line
@@ -26,7 +26,7 @@ from runners.progress import Progress
 from runners.slurm import control
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
-from runners.store import Sight, State, StudyFolder
+from runners.store import SENT, Sight, State, StudyFolder
 
 LOOK_S = 2.0
 """Seconds between two looks of `--watch` at a study that was never submitted."""
@@ -93,9 +93,11 @@ def _run_on_slurm(
     place: Place,
 ) -> int:
     folder = place.study
-    if not options.dry_run:
+
+    def prepare() -> None:
         _prepare(folder, study, grid, options.results)
-    code = control.send(study, options, selected, place, _is_wanted(options))
+
+    code = control.send(study, options, selected, place, _is_wanted(options), prepare)
     if code or options.dry_run or not options.wait:
         return code
 
@@ -103,10 +105,10 @@ def _run_on_slurm(
         return control.plan_with_queue(selected, folder)
 
     before, _ = look()
-    workers = study.slurm.max_running or len(before.with_state(*OPEN)) or 1
+    workers = study.slurm.max_running or len(before.with_state(*SENT)) or 1
     after = wait(look, control.pauses(study.slurm.poll_seconds), folder, workers)
     _remove_old_checkpoints(after, folder)
-    tried = {cell.name for cell in before.with_state(*OPEN)}
+    tried = {cell.name for cell in before.with_state(*SENT)}
     return closing_words(after, bool(tried), tried, folder)
 
 
@@ -192,11 +194,11 @@ def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolde
     for cell in [*failed, *as_before]:
         files = folder.cell(cell.name)
         reason = files.unfinished().note if cell in as_before else plan.shown(cell.name).note
-        seen = f"log: {files.log}" if files.log.exists() else f"see {files.failed}"
-        if cell.name in tried:
-            print(f"failed: {cell.name}: {reason} ({seen})", file=sys.stderr)
-        else:
-            print(f"failed before: {cell.name} (see {files.failed})", file=sys.stderr)
+        if cell.name not in tried:
+            print(f"failed before: {cell.name}{_seen(files.failed)}", file=sys.stderr)
+            continue
+        seen = _seen(files.log, "log: ") or _seen(files.failed)
+        print(f"failed: {cell.name}: {reason}{seen}", file=sys.stderr)
     damaged = plan.with_state(State.DAMAGED)
     for cell in damaged:
         print(f"damaged: {plan.sights[cell.name].note}", file=sys.stderr)
@@ -213,3 +215,8 @@ def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolde
     said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
     return int(done < len(plan.cells) or bool(as_before))
+
+
+def _seen(path: Path, word: str = "see ") -> str:
+    """Where to read more; a cell whose task never began has no files."""
+    return f" ({word}{path})" if path.exists() else ""

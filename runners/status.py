@@ -6,9 +6,9 @@ import json
 import statistics
 
 from runners.grid import Cell
-from runners.leases import HEARTBEAT_S, Claim
+from runners.leases import QUIET_S, Claim
 from runners.plan import Plan, duration
-from runners.store import CellFolder, State, StudyFolder
+from runners.store import SENT, CellFolder, State, StudyFolder
 
 STEPS = {
     State.MISSING: ("", "runs what is missing"),
@@ -39,7 +39,7 @@ def describe_status(
         for cell in chosen
     ]
     lines = [line.rstrip() for line in lines]
-    lines += [silence] if silence else []
+    lines += [*plan.warnings, *([silence] if silence else [])]
     lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])
 
@@ -49,7 +49,7 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
     match plan.states[cell.name]:
         case State.RUNNING if cell.name not in plan.claims:
             return sight.note
-        case State.QUEUED | State.REQUEUED | State.LOST:
+        case State.QUEUED | State.SUSPENDED | State.REQUEUED | State.LOST:
             return sight.note
         case State.RUNNING:
             epoch, epochs = folder.finished_epochs(), cell.protocol["epochs"]
@@ -57,7 +57,8 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
             return f"{done}{_where(plan.claims[cell.name])}"
         case State.FAILED:
             count = f" ({sight.attempts} attempts)" if sight.attempts > 1 else ""
-            return f"{sight.note}{count}; log: {folder.log}"
+            log = f"; log: {folder.log}" if folder.log.exists() else ""
+            return f"{sight.note}{count}{log}"
         case State.DAMAGED:
             return sight.note
         case State.DONE | State.STALE:
@@ -76,8 +77,7 @@ def _where(claim: Claim) -> str:
     if claim.holder is None:
         return ""
     job = f", job {claim.job}" if claim.job else ""
-    silent = claim.silent_s > 3 * HEARTBEAT_S
-    since = f"; silent for {duration(claim.silent_s)}" if silent else ""
+    since = f"; silent for {duration(claim.silent_s)}" if claim.silent_s > QUIET_S else ""
     return f"; on {claim.holder.host} (process {claim.holder.pid}, {claim.device}{job}){since}"
 
 
@@ -113,10 +113,13 @@ def _time_left(plan: Plan, left: dict[str, float]) -> str:
 
 
 def _next_steps(plan: Plan, command: str) -> list[str]:
-    if {State.RUNNING, State.QUEUED, State.REQUEUED} & set(plan.states.values()):
+    if set(SENT) & set(plan.states.values()):
         return [f"watch it: {command} --watch"]
     lines = []
     for state, (option, what) in STEPS.items():
-        if cells := plan.with_state(state):
-            lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({len(cells)})")
+        cells = plan.with_state(state)
+        if passing := [cell for cell in cells if plan.shown(cell.name).transient]:
+            lines.append(f"next: {command}  # tries again what may pass ({len(passing)})")
+        if left := len(cells) - len(passing):
+            lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({left})")
     return lines

@@ -26,6 +26,7 @@ class State(enum.StrEnum):
     MISSING = "missing"
     QUEUED = "queued"
     RUNNING = "running"
+    SUSPENDED = "suspended"
     REQUEUED = "requeued"
     LOST = "lost"
     FAILED = "failed"
@@ -34,12 +35,17 @@ class State(enum.StrEnum):
     DAMAGED = "damaged"
 
 
+SENT = (State.QUEUED, State.RUNNING, State.SUSPENDED, State.REQUEUED)
+"""States of cells that will end without another command."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What the files of one cell say, leases apart.
 
     Attributes:
-        state: of the files; RUNNING, QUEUED, REQUEUED and LOST come from leases and the queue.
+        state: of the files; RUNNING, SUSPENDED, QUEUED, REQUEUED and LOST come from leases and the
+            queue.
         note: why it failed or is damaged, or what its record warns of, in one line.
         attempts: attempts that have failed.
         transient: whether the failure may pass by itself.

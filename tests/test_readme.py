@@ -27,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "CONTRIBUTING.md", "results/README.md")
+    for name in ("README.md", "CONTRIBUTING.md", "results/README.md", "docs/slurm.md")
 }
-FOLDERS = ("analysis", "benchmarks", "datasets", "methods", "networks", "runners", "tests")
+FOLDERS = (
+    *("analysis", "benchmarks", "datasets", "docs", "methods", "networks", "runners", "tests"),
+)
 WITH_STUDY = ("run_grid.py", "tune.py", "export_labels.py")
 REFERENCE = ROOT / "results" / "reference" / "default"
 needs_reference = pytest.mark.skipif(
@@ -123,6 +125,13 @@ def test_named_files_exist(name):
     missing = [path for path in named if not (ROOT / path).exists()]
     examples = set(re.findall(r"^# (\S+)$", DOCUMENTS["CONTRIBUTING.md"], re.MULTILINE))
     assert set(missing) <= examples | {"methods/label_smoothing.py"}
+
+
+def test_every_test_that_the_page_on_slurm_names_exists():
+    named = re.findall(r"`(\w+\.py)::(\w+)`", DOCUMENTS["docs/slurm.md"])
+    assert len(named) > 10
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / "slurm" / file).read_text(), f"{file}::{name}"
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_a_reason_that_nobody_knows_is_shown_and_judged_neither_way():
         ("Requested time limit is invalid (missing or exceeds some limit)", "slurm.time"),
         ("sbatch: unrecognized option '--bigin=now'", "slurm.additional"),
         ("error: QOSMaxSubmitJobPerUserLimit error: Job violates accounting/QOS policy (job "
-         "submit limit, user's size and/or time limits)", "slurm.qos"),
+         "submit limit, user's size and/or time limits)", "slurm.cells_per_task or slurm.qos"),
         ("You have no project", None),
     ],
 )  # fmt: skip

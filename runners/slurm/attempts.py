@@ -17,6 +17,8 @@ from typing import Any
 from runners.store import StudyFolder
 
 FOLDER = "attempts"
+BEGINS = "--- an attempt begins"
+"""Written to a task's standard error: what stands before it tells of other attempts."""
 
 
 def name_of(array: str, number: int) -> str:

@@ -23,6 +23,8 @@ from runners.slurm.commands import (
 from runners.slurm.words import is_final
 
 SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%N|%j")
+NO_NODE = "requested node configuration is not available"
+USABLE = re.compile(r"(idle|mixed|allocated|completing|planned)\+?$")
 MOST_IDS = 1000
 """Ids of one command line."""
 
@@ -170,7 +172,8 @@ def test_only(script: str) -> None:
     """Asks sbatch whether it would take a batch script; nothing is submitted.
 
     Not all that can never run is refused: time limits of partitions and of qualities of service
-    show only in the queue.
+    show only in the queue. What no node has is not told from what no node has now: while some are
+    down or drained, only real submission tells.
 
     Raises:
         Refused: with sbatch's own words.
@@ -181,7 +184,15 @@ def test_only(script: str) -> None:
     if is_down(done):
         raise ControllerDown(no_answer(done))
     if done.returncode != 0:
-        raise Refused(words_of(done))
+        words = words_of(done)
+        if NO_NODE not in words.lower() or all(map(USABLE.match, _node_states())):
+            raise Refused(words)
+
+
+def _node_states() -> list[str]:
+    """Of every node, in sinfo's long words; empty where it does not say."""
+    done = run(["sinfo", "--noheader", "--Node", "--format=%T"])
+    return done.stdout.split() if done.returncode == 0 else []
 
 
 test_only.__test__ = False  # no test of pytest's, whatever its name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ DOWN = (
     "standby mode",
 )
 """Words of commands that met no controller."""
+UNCONFIGURED = ("could not establish a configuration source", "unable to process configuration")
+"""Words of commands that found no slurm.conf."""
 CHANGING = ("SQUEUE_", "SCANCEL_", "SACCT_", "SBATCH_", "SLURM_TIME_FORMAT", "SLURM_CLUSTERS")
 """Variables that silently change what a command shows, cancels or sends."""
 
@@ -29,7 +32,7 @@ class SlurmError(Exception):
 
 
 class CommandMissing(SlurmError):
-    """SLURM is not installed here, or not on the path."""
+    """SLURM is not installed here, not on the path, or does not know its cluster."""
 
 
 class ControllerDown(SlurmError):
@@ -61,11 +64,11 @@ def run(command: Sequence[str], script: str | None = None) -> subprocess.Complet
     """Runs a command, whatever its exit code, with `script` as its input.
 
     Raises:
-        CommandMissing: there is no such command.
+        CommandMissing: there is no such command, or it found no slurm.conf.
         ControllerDown: it did not end in time.
     """
     try:
-        return subprocess.run(
+        done = subprocess.run(
             command,
             env=environment(),
             input=script,
@@ -76,12 +79,28 @@ def run(command: Sequence[str], script: str | None = None) -> subprocess.Complet
             timeout=TIMEOUT,
         )
     except (FileNotFoundError, PermissionError) as error:
-        raise CommandMissing(
-            f"{command[0]} is not on the path: must be run where SLURM's commands are"
-        ) from error
+        raise _missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
         words = f"{command[0]} had no answer after {TIMEOUT} s"
         raise ControllerDown(f"the SLURM controller does not answer ({words})") from error
+    if done.returncode != 0 and any(word in done.stderr.lower() for word in UNCONFIGURED):
+        words = done.stderr.strip().splitlines()[-1]
+        raise CommandMissing(
+            f"SLURM has no configuration here ({words}): must be run on a machine of a cluster, or "
+            "with SLURM_CONF set to its slurm.conf"
+        )
+    return done
+
+
+def require(*commands: str) -> None:
+    """Raises CommandMissing for the first of these that is not on the path."""
+    for command in commands:
+        if shutil.which(command) is None:
+            raise _missing(command)
+
+
+def _missing(command: str) -> CommandMissing:
+    return CommandMissing(f"{command} is not on the path: must be run where SLURM's commands are")
 
 
 def is_down(done: subprocess.CompletedProcess[str]) -> bool:

@@ -9,38 +9,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from runners.backlog import Job
 from runners.config import Study
 from runners.grid import Cell
+from runners.leases import Lease
 from runners.options import UserError, command_line
 from runners.place import Place
 from runners.plan import Plan, make_plan
 from runners.slurm import client, manifest
-from runners.slurm.commands import CommandMissing, ControllerDown, SlurmError
-from runners.slurm.manifest import Sent
-from runners.slurm.submit import SUBMITTING, Shipment, dry_run, settle, submit, why_stuck
-from runners.slurm.truth import Queue, in_the_queue
+from runners.slurm.commands import CommandMissing, ControllerDown, SlurmError, require
+from runners.slurm.elements import Queue
+from runners.slurm.recovery import settle, withdraw
+from runners.slurm.submit import Shipment, check, dry_run, submit, why_stuck
+from runners.slurm.truth import in_the_queue
 from runners.store import Sight, StudyFolder
 
 LONGEST_PAUSE_S = 300.0
 
 
-def ask_queue(study: StudyFolder) -> tuple[Queue | None, str]:
-    """The queue, where this study was ever submitted, and a sentence if there was no answer."""
-    if not manifest.read_all(study.path).found:
-        return None, ""
-    try:
-        return Queue(client.squeue()), ""
-    except SlurmError as error:
-        return Queue(None), f"{error}; what is in the queue is not known now"
-
-
 def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, str]:
-    """The plan of cells with what the queue adds to it, and a sentence if there was no answer."""
+    """The plan of cells with what the queue adds to it, and a sentence if there was no answer.
+
+    First the manifests, then the queue, then the files of the cells: see `in_the_queue`.
+    """
+    submissions = manifest.read_all(study.path)
+    queue, silence = Queue(()), ""
+    if submissions.found:
+        try:
+            queue = Queue(client.squeue())
+        except SlurmError as error:
+            queue, silence = Queue(None), f"{error}; what is in the queue is not known now"
+    sending = manifest.SUBMITTING in study.leases.live()
     plan = make_plan(cells, study)
-    queue, silence = ask_queue(study)
-    if queue is None:
-        return plan, silence
-    return replace(plan, queue=in_the_queue(study, plan.sights, queue)), silence
+    warnings = [
+        f"warning: {path} cannot be read; what it tells of the queue is not known"
+        for path in submissions.unreadable
+    ]
+    added = in_the_queue(submissions.found, queue, plan.sights, sending)
+    claims = {name: claim for name, claim in plan.claims.items() if not queue.denies(claim)}
+    return replace(plan, claims=claims, queue=added, warnings=warnings), silence
 
 
 def send(
@@ -49,22 +56,36 @@ def send(
     cells: Sequence[Cell],
     place: Place,
     wanted: Callable[[Sight], bool],
+    prepare: Callable[[], None],
 ) -> int:
-    """Submits what is to run and returns the exit code; with `--dry-run` prints it."""
+    """Submits what is to run and returns the exit code; with `--dry-run` prints it.
+
+    Args:
+        wanted: which cells are to run.
+        prepare: makes the study's folder; called when SLURM has nothing against the request.
+
+    Raises:
+        UserError: SLURM refuses or is not there, or another command is submitting this study.
+    """
+
+    def to_run() -> tuple[Plan, list[Job]]:
+        plan, silence = plan_with_queue(cells, place.study)
+        if silence:
+            raise ControllerDown(silence)
+        return plan, plan.jobs(wanted, study.run.retries, with_queue=True)
+
     try:
+        require("sbatch", "squeue", "scancel", "scontrol", "srun")  # submitit looks for srun
+        plan, jobs = to_run()
         if options.dry_run:
-            plan, _ = plan_with_queue(cells, place.study)
-            if jobs := plan.jobs(wanted, study.run.retries, with_queue=True):
-                dry_run(Shipment(jobs, dict(plan.seconds), study), place.study)
-            else:
-                print(f"{len(plan.cells)} cells: {plan.counts()}; nothing to submit")
+            _show_script(study, place, plan, jobs)
             return 0
-        lease = place.study.leases.take(SUBMITTING)
-        if lease is None:
-            folder = place.study.path
-            raise UserError(f"{folder}: another command is submitting this study: try again later")
-        with lease:
-            return _send(study, cells, place, wanted)
+        if jobs:
+            check(Shipment(jobs, dict(plan.seconds), study), place.study)
+        prepare()
+        with _submitting(place.study):
+            settle(place.study, Queue(client.squeue()))
+            return _send(study, place, *to_run())
     except CommandMissing as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
     except ControllerDown as error:
@@ -75,16 +96,15 @@ def send(
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
 
 
-def _send(
-    study: Study, cells: Sequence[Cell], place: Place, wanted: Callable[[Sight], bool]
-) -> int:
-    if manifest.read_all(place.study.path).found:
-        settle(place.study, Queue(client.squeue()))
-    plan, silence = plan_with_queue(cells, place.study)
-    if silence:
-        raise ControllerDown(silence)
-    jobs = plan.jobs(wanted, study.run.retries, with_queue=True)
-    print(f"{len(plan.cells)} cells: {plan.counts()}", flush=True)
+def _submitting(study: StudyFolder) -> Lease:
+    lease = study.leases.take(manifest.SUBMITTING)
+    if lease is None:
+        raise UserError(f"{study.path}: another command is submitting this study: try again later")
+    return lease
+
+
+def _send(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> int:
+    _tell(plan)
     if not jobs:
         print("nothing to submit")
         return 0
@@ -101,25 +121,42 @@ def _send(
     return 0
 
 
+def _show_script(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> None:
+    _tell(plan)
+    if jobs:
+        dry_run(Shipment(jobs, dict(plan.seconds), study), place.study)
+    else:
+        print("nothing to submit")
+
+
+def _tell(plan: Plan) -> None:
+    for warning in plan.warnings:
+        print(warning, file=sys.stderr)
+    print(f"{len(plan.cells)} cells: {plan.counts()}", flush=True)
+
+
 def cancel(study: StudyFolder) -> int:
-    """Cancels what this study has in the queue, and only that; returns the exit code."""
+    """Cancels what this study has in the queue, and only that; returns the exit code.
+
+    Raises:
+        UserError: another command is submitting this study.
+    """
+    arrays = [array for made in manifest.read_all(study.path).found for array in made.arrays]
+    if not arrays:
+        print("nothing of this study was ever sent to SLURM")
+        return 0
     try:
-        queue = Queue(client.squeue())
-        ids = set()
-        for made in manifest.read_all(study.path).found:
-            for array in made.arrays:
-                active = [row for row in queue.named(array) if not row.final]
-                if active and array.state in (Sent.SENDING, Sent.SUBMITTED):
-                    ids.add(active[0].id.partition("_")[0])
-        complaints = client.scancel(sorted(ids, key=int)) if ids else []
+        with _submitting(study):
+            done = withdraw(arrays, Queue(client.squeue()))
     except SlurmError as error:
         print(f"{error}; nothing is known to be cancelled", file=sys.stderr)
         return 1
-    for complaint in complaints:
+    for complaint in done.complaints:
         print(complaint, file=sys.stderr)
-    what = f"cancelled: {', '.join(sorted(ids, key=int))}" if ids else "nothing is in the queue"
-    print(f"{what}; finished cells and checkpoints are kept")
-    return int(bool(complaints))
+    what = f"cancelled: {', '.join(done.ids)}" if done.ids else "nothing is in the queue"
+    still = "" if done.left else "; some tasks are still ending"
+    print(f"{what}{still}; finished cells and checkpoints are kept")
+    return int(bool(done.complaints))
 
 
 def show_logs(name: str, cells: Sequence[Cell], study: StudyFolder) -> int:

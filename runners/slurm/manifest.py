@@ -25,6 +25,8 @@ FOLDER = "slurm"
 """Of a study; holds a folder for each submission."""
 TIME = "%Y%m%dT%H%M%SZ"
 """Part of a folder's name: sorted by name, submissions are sorted by time."""
+SUBMITTING = "submission"
+"""Name of the lease that one submitting command of a study holds."""
 
 
 class Sent(enum.StrEnum):

@@ -130,11 +130,15 @@ def _mark(raw: list[Any]) -> tuple[State, int]:
     return State(raw[0]), int(raw[1])
 
 
-@functools.lru_cache(maxsize=64)
 def read_marks(folder: Path) -> dict[str, tuple[State, int]]:
     """How the files of each cell looked when it was submitted; empty if that cannot be read."""
-    raw = read_json(folder / MARKS)
     try:
-        return {name: _mark(mark) for name, mark in raw.items()}
+        return _marks(folder)
     except (AttributeError, TypeError, ValueError, IndexError):
         return {}
+
+
+@functools.lru_cache(maxsize=64)
+def _marks(folder: Path) -> dict[str, tuple[State, int]]:
+    """They never change; that they are not there yet, an error, is not remembered."""
+    return {name: _mark(mark) for name, mark in read_json(folder / MARKS).items()}

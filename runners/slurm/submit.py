@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from runners.backlog import Job
@@ -16,17 +16,15 @@ from runners.slurm import client, manifest
 from runners.slurm.attempts import name_of
 from runners.slurm.chunks import Task, Work, array_limit, make_arrays, make_tasks
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
+from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
 from runners.slurm.orders import at_once, write_orders
+from runners.slurm.recovery import withdraw
 from runners.slurm.script import executor, prepare_environment, text
 from runners.slurm.task import RunCells
 from runners.slurm.times import text_of
-from runners.slurm.truth import Element, Queue
 from runners.slurm.words import Outlook, reason
 from runners.store import StudyFolder
-
-SUBMITTING = "submission"
-"""Name of the lease that one submitting command of a study holds."""
 
 SHORTEST_MINUTES = 2
 BACK_OFF_S = (5.0, 10.0)
@@ -82,6 +80,21 @@ def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
     print(text(made, len(arrays[0])))
 
 
+def check(shipment: Shipment, study: StudyFolder) -> None:
+    """Asks SLURM whether it would take the first array, before anything is written.
+
+    Raises:
+        UserError: sbatch refuses.
+        SlurmError: SLURM cannot be used or does not answer.
+    """
+    prepare_environment()
+    sender = executor(study.path / manifest.FOLDER, "test", shipment.run, shipment.slurm)
+    try:
+        client.test_only(text(sender, len(shipment.arrays()[0])))
+    except Refused as error:
+        raise _refusal(error) from error
+
+
 def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
     """Sends all tasks; returns the manifest as it is then. Only under the lease `SUBMITTING`.
 
@@ -93,26 +106,24 @@ def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
     study = place.study
     prepare_environment()
     arrays = shipment.arrays()
-    _test(shipment, study, len(arrays[0]))
     _warn_of_local_disk(study.path)
     made = manifest.plan(study.path, [[_names(task) for task in array] for array in arrays])
     write_orders(made.folder, jobs, place, shipment.run, shipment.slurm)
     for array in made.arrays:
-        made = _send(made, array, shipment)
+        try:
+            made = _send(made, array, shipment)
+        except UserError as error:
+            sent = [array.id for array in made.arrays if array.id]
+            raise UserError(f"{error}{_but(sent)}") from error
     return made
+
+
+def _but(sent: Sequence[str]) -> str:
+    return f"; {', '.join(sent)} were sent before, the same command sends the rest" if sent else ""
 
 
 def _names(task: Task) -> list[str]:
     return [work.cell for work in task]
-
-
-def _test(shipment: Shipment, study: StudyFolder, elements: int) -> None:
-    """Asks sbatch before anything is written."""
-    made = executor(study.path / manifest.FOLDER, "test", shipment.run, shipment.slurm)
-    try:
-        client.test_only(text(made, elements))
-    except Refused as error:
-        raise _refusal(error) from error
 
 
 def _refusal(error: Refused) -> UserError:
@@ -134,7 +145,8 @@ def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
                 raise
             print(f"{error}; trying again in {pause:.0f} s", file=sys.stderr, flush=True)
             time.sleep(pause)
-            _withdraw(array)
+            with contextlib.suppress(SlurmError):  # tasks that run twice do no harm
+                withdraw([array], Queue(client.squeue()))
             continue
         return made.noting(array.name, Sent.SUBMITTED, id=number)
     raise AssertionError("the last try returns or raises")
@@ -157,37 +169,6 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
             raise ControllerDown(f"the SLURM controller does not answer ({words})") from error
         raise Refused(words) from error
     return sent[0].job_id.partition("_")[0]
-
-
-def _withdraw(array: Array) -> None:
-    """Cancels an array that came into the queue although sbatch had no answer."""
-    try:
-        if rows := Queue(client.squeue()).named(array):
-            client.scancel({row.id.partition("_")[0] for row in rows})
-    except SlurmError:
-        return  # tasks that run twice do no harm
-
-
-def settle(study: StudyFolder, queue: Queue) -> None:
-    """Finds out about arrays whose submitter died. Only under the lease `SUBMITTING`.
-
-    One in the queue is taken over if its tasks can run, and cancelled if their pickles were not in
-    place yet; one that is not there was never submitted.
-    """
-    for made in manifest.read_all(study.path).found:
-        for array in made.arrays:
-            if array.state not in (Sent.PLANNED, Sent.SENDING):
-                continue
-            rows = queue.named(array)
-            number = rows[0].id.partition("_")[0] if rows else None
-            found = replace(array, id=number)
-            pickles = (f"{found.element(k)}_submitted.pkl" for k in range(len(array.tasks)))
-            if number and all((made.folder / name).exists() for name in pickles):
-                made = made.noting(array.name, Sent.SUBMITTED, id=number)
-                continue
-            if number:
-                client.scancel([number])
-            made = made.noting(array.name, Sent.NEVER)
 
 
 def why_stuck(made: Manifest) -> str:

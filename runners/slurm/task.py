@@ -43,6 +43,7 @@ class RunCells:
     def __call__(self) -> str:
         """Runs the cells that have not ended since they were submitted."""
         orders, folder = read_orders(Path(self.folder)), Path(self.folder)
+        print(attempts.BEGINS, file=sys.stderr, flush=True)
         now = attempts.progress(orders.place.study, self.cells)
         attempts.note(folder, self.task, what="began", progress=now)
         devices, warning = devices_here(orders)

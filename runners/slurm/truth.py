@@ -7,124 +7,84 @@ tells how a task ended, which is not how its cells did.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runners.launch import FullDisk
 from runners.plan import duration
 from runners.slurm import attempts, client
 from runners.slurm.client import Evidence, Row
-from runners.slurm.manifest import Array, Manifest, Sent, read_all
+from runners.slurm.elements import Element, Queue, newest_elements
+from runners.slurm.manifest import Array, Manifest, Sent
 from runners.slurm.orders import read_marks
 from runners.slurm.words import reason
-from runners.store import Sight, State, StudyFolder
+from runners.stopping import Terminated
+from runners.store import Sight, State
 
 SENDING_S = 60.0
 """Seconds after which an array that is being sent and not in the queue was never submitted."""
 
 LOG_BYTES = 8000
 
+MEMORY = ("out of memory: raise slurm.mem", False)
+CANCELLED = ("cancelled", False)
+KILLED = ("the task was killed", True)
+TERMINATED = ("the task was asked to end by SIGTERM", True)
+FULL_DISK = ("nothing more could be written: make room on the disk of the results", True)
+
 IN_LOG = (
-    ("exceeded memory limit", "out of memory: raise slurm.mem", False),
-    ("oom-kill", "out of memory: raise slurm.mem", False),
-    ("oom_kill", "out of memory: raise slurm.mem", False),
+    ("exceeded memory limit", *MEMORY),
+    ("oom-kill", *MEMORY),
+    ("oom_kill", *MEMORY),
+    ("Out Of Memory", *MEMORY),
+    (f"{FullDisk.__qualname__}: ", *FULL_DISK),
+    ("No space left on device", *FULL_DISK),
+    ("Disk quota exceeded", *FULL_DISK),
     ("DUE TO TIME LIMIT", "the time limit came before it could requeue itself", True),
     ("DUE TO PREEMPTION", "preempted and not requeued", True),
     ("DUE TO NODE FAILURE", "its node failed", True),
     ("'requeue'", "SLURM did not take its requeue", True),
     ("DUE TO JOB REQUEUE", "requeued by an operator or the cluster, and gone since", True),
-    (" CANCELLED AT ", "cancelled", False),
-    ("Killed", "the task was killed", True),
+    (" CANCELLED AT ", *CANCELLED),
+    ("Killed", *KILLED),
+    (f"{Terminated.__module__}.{Terminated.__qualname__}", *TERMINATED),
+    ("could not find submitted jobs", "the task did not see the files of its submission", True),
 )
 """Words in a task's log, what they mean, and whether it may pass: of the last line that has any,
 the first words of this table."""
 
 IN_STATE = {
-    "OUT_OF_MEMORY": ("out of memory: raise slurm.mem", False),
+    "OUT_OF_MEMORY": MEMORY,
     "TIMEOUT": ("the time limit came before it could requeue itself", True),
     "DEADLINE": ("its deadline has passed", False),
     "NODE_FAIL": ("its node failed", True),
     "BOOT_FAIL": ("its node did not start", True),
     "PREEMPTED": ("preempted and not requeued", True),
-    "CANCELLED": ("cancelled", False),
+    "CANCELLED": CANCELLED,
 }
 
 
-@dataclass(frozen=True)
-class Element:
-    """One task of a submission, with the number of its element in the array."""
-
-    manifest: Manifest
-    array: Array
-    number: int
-
-    @property
-    def id(self) -> str | None:
-        return self.array.element(self.number)
-
-    @property
-    def task(self) -> str:
-        return attempts.name_of(self.array.name, self.number)
-
-    def logs(self) -> list[Path]:
-        """Its standard output and error, of all attempts."""
-        ends = ("out", "err")
-        return [self.manifest.folder / f"{self.id}_0_log.{end}" for end in ends] if self.id else []
-
-
-def newest_elements(study: StudyFolder) -> dict[str, Element]:
-    """Cell name -> the last task that it was submitted with."""
-    found = {}
-    for manifest in read_all(study.path).found:
-        for array, number, cells in manifest.elements():
-            element = Element(manifest, array, number)
-            found.update(dict.fromkeys(cells, element))
-    return found
-
-
-class Queue:
-    """The queue as one call of squeue shows it; `rows` is None where there was no answer."""
-
-    def __init__(self, rows: Sequence[Row] | None) -> None:
-        self.answered = rows is not None
-        self._by_id = {row.id: row for row in rows or ()}
-        self._by_name: dict[str, list[Row]] = {}
-        for row in rows or ():
-            self._by_name.setdefault(row.name, []).append(row)
-
-    def row(self, element: Element) -> Row | None:
-        return self._by_id.get(element.id) if element.id else None
-
-    def named(self, array: Array) -> list[Row]:
-        """The rows of an array whose id is not known."""
-        return self._by_name.get(array.name, [])
-
-    def is_active(self, element: Element) -> bool:
-        """Whether a task may still run: then its cells must not be submitted again."""
-        row = self.row(element)
-        return row is not None and not row.final
-
-
-def in_the_queue(study: StudyFolder, sights: Mapping[str, Sight], queue: Queue) -> dict[str, Sight]:
+def in_the_queue(
+    submissions: Iterable[Manifest], queue: Queue, sights: Mapping[str, Sight], sending: bool
+) -> dict[str, Sight]:
     """What the queue adds to the files, for the cells that were submitted and have not ended since.
 
     Args:
-        sights: cell name -> what its files say, read before `queue` was asked.
+        submissions: of the study, read before the queue was asked: it may know newer ones.
+        queue: its answer.
+        sights: cell name -> what its files say, read after the answer: whatever a task has written
+            before its row was final or gone is among it.
+        sending: whether a command is submitting this study.
     """
-    judge = _Judge(queue)
+    judge = _Judge(queue, sending)
     open_cells = {}
-    for cell, element in newest_elements(study).items():
+    for cell, element in newest_elements(submissions).items():
         if cell in sights and _is_open(sights[cell], cell, element):
             open_cells[cell] = element
     judge.ask_accounting(open_cells.values())
-    found = {}
-    for cell, element in open_cells.items():
-        sight = judge.sight(element)
-        # They may have come between the first look and the queue's answer.
-        if sight is not None and study.cell(cell).sight().mark == sights[cell].mark:
-            found[cell] = sight
-    return found
+    judged = {cell: judge.sight(element) for cell, element in open_cells.items()}
+    return {cell: sight for cell, sight in judged.items() if sight is not None}
 
 
 def _is_open(sight: Sight, cell: str, element: Element) -> bool:
@@ -137,8 +97,8 @@ def _is_open(sight: Sight, cell: str, element: Element) -> bool:
 class _Judge:
     """Judges tasks, each once."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
+    def __init__(self, queue: Queue, sending: bool) -> None:
+        self.queue, self.sending = queue, sending
         self._begun: dict[Path, set[str]] = {}
         self._sights: dict[tuple[Path, str], Sight | None] = {}
         self._accounted: dict[str, list[Evidence]] = {}
@@ -176,9 +136,17 @@ class _Judge:
         return self._verdict(row, element)
 
     def _being_sent(self, array: Array) -> Sight | None:
-        age = (datetime.now(UTC) - array.noted).total_seconds()
-        if self.queue.named(array) or age < SENDING_S:
+        if self.sending:
             return Sight(State.QUEUED, "is being submitted")
+        if array.state == Sent.PLANNED:
+            return None
+        age = (datetime.now(UTC) - array.noted).total_seconds()
+        if not self.queue.answered or age < SENDING_S:  # sbatch may outlive its submitter
+            return Sight(State.QUEUED, "its submitter was killed and may have sent it")
+        if rows := self.queue.active(array):
+            job = rows[0].id.partition("_")[0]
+            note = f"its submitter was killed and has sent it as job {job}: to be submitted again"
+            return Sight(State.QUEUED, note)
         return None
 
     def _active(self, row: Row, element: Element) -> Sight:
@@ -189,7 +157,7 @@ class _Judge:
                 return Sight(State.REQUEUED, f"{job} goes on from its checkpoints: {why}")
             return Sight(State.QUEUED, f"{job}: {why}")
         if row.state == "SUSPENDED":
-            return Sight(State.RUNNING, f"{job} on {row.node} is suspended")
+            return Sight(State.SUSPENDED, f"{job} on {row.node} stands still until it is resumed")
         since = ""
         if row.start is not None:
             seconds = (datetime.now() - row.start).total_seconds()
@@ -199,9 +167,8 @@ class _Judge:
     def _verdict(self, row: Row | None, element: Element) -> Sight:
         """A task that is over, or that nobody knows any more, although its cell has not ended."""
         state = row.state if row else self._accounted_state(element)
-        begun, log = self.has_begun(element), _log_tail(element)
-        waited_in_vain = "could not find submitted jobs" in log  # its submitter was killed
-        if not begun and not waited_in_vain and (not state or state.startswith("CANCELLED")):
+        log = _log_tail(element)
+        if not (state or log or self.has_begun(element)):  # a waiting element leaves no trace
             return Sight(State.FAILED, f"cancelled (job {element.id})")
         named = IN_STATE.get(state.split(" ")[0].rstrip("+"))
         words = named or _named_in(log)
@@ -219,22 +186,27 @@ class _Judge:
 
 
 def _log_tail(element: Element) -> str:
+    """The end of what the last attempt has written."""
     for path in reversed(element.logs()):  # standard error
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - LOG_BYTES))
-                return file.read().decode(errors="replace")
+                return file.read().decode(errors="replace").rpartition(attempts.BEGINS)[2]
         except OSError:
             continue
     return ""
 
 
 def _named_in(log: str) -> tuple[str, bool] | None:
-    for line in reversed(log.splitlines()):
-        for words, note, passes in IN_LOG:
-            if words in line:
-                return note, passes
-    return None
+    lines = ([words for part, *words in IN_LOG if part in line] for line in log.splitlines())
+    named = [tuple(found[0]) for found in lines if found]
+    # SLURM's own words, where there are any, say why it was asked.
+    named = [words for words in named if words != TERMINATED] or named
+    if not named:
+        return None
+    # The step daemon's kill for want of memory ends in the words of any kill.
+    why = [words for words in named if words not in (CANCELLED, KILLED)]
+    return MEMORY if why and why[-1] == MEMORY else named[-1]
 
 
 def _last_error(log: str) -> str:

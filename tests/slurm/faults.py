@@ -128,7 +128,8 @@ class Faults:
             return waiting and not processes.of_jobs(self.conf, number)
 
         self.wait_for(waits, deadline, f"{job} does not wait for its next start")
-        self.scontrol("update", f"jobid={number}", "StartTime=now")
+        # Not by its number: the last element of an array has that of the array, and means all.
+        self.scontrol("update", f"jobid={job}", "StartTime=now")
 
     def stop_controller(self) -> None:
         """The controller goes, as for maintenance; jobs run on."""

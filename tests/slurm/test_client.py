@@ -76,6 +76,14 @@ def test_what_sbatch_refuses_is_known_before_and_traced_to_its_key(here, option,
     assert client.squeue() == [] or all(found.final for found in client.squeue())
 
 
+def test_what_waits_for_a_drained_node_is_not_refused(here):
+    here.scontrol("update", f"nodename={NODE}", "state=drain", "reason=test")
+    try:
+        client.test_only("#!/bin/sh\n#SBATCH --mem=1G\ntrue\n")
+    finally:
+        here.node_resume()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "key"),
     [

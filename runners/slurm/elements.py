@@ -1,0 +1,81 @@
+"""The tasks of submissions, and the queue that may hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runners.leases import QUIET_S, Claim
+from runners.slurm import attempts
+from runners.slurm.client import Row
+from runners.slurm.manifest import Array, Manifest
+
+
+@dataclass(frozen=True)
+class Element:
+    """One task of a submission, with the number of its element in the array."""
+
+    manifest: Manifest
+    array: Array
+    number: int
+
+    @property
+    def id(self) -> str | None:
+        return self.array.element(self.number)
+
+    @property
+    def task(self) -> str:
+        return attempts.name_of(self.array.name, self.number)
+
+    def logs(self) -> list[Path]:
+        """Its standard output and error, of all attempts."""
+        ends = ("out", "err")
+        return [self.manifest.folder / f"{self.id}_0_log.{end}" for end in ends] if self.id else []
+
+
+def newest_elements(submissions: Iterable[Manifest]) -> dict[str, Element]:
+    """Cell name -> the last task that it was submitted with."""
+    found = {}
+    for manifest in submissions:
+        for array, number, cells in manifest.elements():
+            element = Element(manifest, array, number)
+            found.update(dict.fromkeys(cells, element))
+    return found
+
+
+class Queue:
+    """The queue as one call of squeue shows it; `rows` is None where there was no answer."""
+
+    def __init__(self, rows: Sequence[Row] | None) -> None:
+        self.answered = rows is not None
+        self._by_id = {row.id: row for row in rows or ()}
+        self._by_name: dict[str, list[Row]] = {}
+        for row in rows or ():
+            self._by_name.setdefault(row.name, []).append(row)
+
+    def row(self, element: Element) -> Row | None:
+        return self._by_id.get(element.id) if element.id else None
+
+    def named(self, array: Array) -> list[Row]:
+        """The rows of an array, whose id need not be known."""
+        return self._by_name.get(array.name, [])
+
+    def active(self, array: Array) -> list[Row]:
+        """Those of its rows that are not final."""
+        return [row for row in self.named(array) if not row.final]
+
+    def denies(self, claim: Claim) -> bool:
+        """Whether the holder of a lease went silent and its task does not run any more.
+
+        The node of a task that was requeued may be gone, and nobody can ask it: its lease counts
+        until it was silent for long enough.
+        """
+        row = self._by_id.get(claim.job or "")
+        over = row is not None and (row.final or row.state == "PENDING")
+        return over and claim.silent_s > QUIET_S
+
+    def is_active(self, element: Element) -> bool:
+        """Whether a task may still run: then its cells must not be submitted again."""
+        row = self.row(element)
+        return row is not None and not row.final

@@ -1,0 +1,82 @@
+"""Arrays whose submitter died are taken over or withdrawn; what is cancelled is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from runners.slurm import client, manifest
+from runners.slurm.elements import Queue
+from runners.slurm.manifest import Array, Manifest, Sent
+from runners.store import StudyFolder
+
+PATIENCE_S = 60.0
+"""Seconds that cancelled tasks are given to leave the queue: they may write a checkpoint first."""
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What was cancelled.
+
+    Attributes:
+        ids: of the jobs and arrays.
+        complaints: of scancel.
+        left: whether all of it has left the queue.
+    """
+
+    ids: tuple[str, ...]
+    complaints: tuple[str, ...] = ()
+    left: bool = True
+
+
+def withdraw(arrays: Iterable[Array], queue: Queue) -> Withdrawn:
+    """Cancels whatever is in the queue under the names of arrays, and waits until it is gone.
+
+    By name: a submitter that had no answer from sbatch may have sent an array twice.
+
+    Raises:
+        CommandMissing: there is no scancel or squeue.
+        ControllerDown: no answer; some may be cancelled.
+    """
+    named = list(arrays)
+    ids = sorted({row.id.partition("_")[0] for array in named for row in queue.active(array)})
+    if not ids:
+        return Withdrawn(())
+    complaints = client.scancel(ids)
+    end = time.monotonic() + PATIENCE_S
+    while left := any(map(Queue(client.squeue()).active, named)):
+        if time.monotonic() > end:
+            break
+        time.sleep(1)
+    return Withdrawn(tuple(ids), tuple(complaints), not left)
+
+
+def settle(study: StudyFolder, queue: Queue) -> None:
+    """Finds out about arrays whose submitter died. Only under the lease `manifest.SUBMITTING`.
+
+    One in the queue is taken over if its tasks can run, and cancelled if their pickles were not in
+    place yet; one that is not there was never submitted. An sbatch that outlives its submitter may
+    bring an array into the queue that was given up before: it is cancelled.
+
+    Raises:
+        SlurmError: no answer from SLURM.
+    """
+    for made in manifest.read_all(study.path).found:
+        for array in made.arrays:
+            if array.state in (Sent.PLANNED, Sent.SENDING):
+                made = _settled(made, array, queue)
+            elif array.state == Sent.NEVER:
+                withdraw([array], queue)
+
+
+def _settled(made: Manifest, array: Array, queue: Queue) -> Manifest:
+    rows = queue.named(array)
+    if rows:
+        number = rows[0].id.partition("_")[0]
+        found = replace(array, id=number)
+        pickles = (f"{found.element(k)}_submitted.pkl" for k in range(len(array.tasks)))
+        if all((made.folder / name).exists() for name in pickles):
+            return made.noting(array.name, Sent.SUBMITTED, id=number)
+        withdraw([array], queue)
+    return made.noting(array.name, Sent.NEVER)

@@ -1,0 +1,139 @@
+"""Ten thousand cells are submitted and looked at in seconds, on SLURM commands that only pretend.
+
+Also what a person reads where SLURM is not there, or has no configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.made_runs import command, environment, write_study
+
+SEEDS = 10_000
+SBATCH = r"""#!{python}
+import re, sys
+from pathlib import Path
+if "--test-only" in sys.argv:
+    sys.exit(0)
+script = Path(sys.argv[1]).read_text()
+elements = int(re.search(r"--array=0-(\d+)", script)[1]) + 1
+name = re.search(r"--job-name=(\S+)", script)[1]
+with open({queue!r}, "a+") as file:
+    file.seek(0)
+    number = len(set(line.partition("_")[0] for line in file)) + 1
+    file.writelines(f"{{number}}_{{k}}|PENDING|Priority|N/A||{{name}}\n" for k in range(elements))
+print("Submitted batch job", number)
+"""
+WITNESS = """
+import atexit, json, os, sys, time
+def tell():
+    with open(os.environ["WITNESS"], "w") as file:
+        json.dump({"cpu": time.process_time(), "torch": "torch" in sys.modules}, file)
+atexit.register(tell)
+"""
+
+
+class Cluster:
+    """A folder with commands that take everything and start nothing, and a study to send."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.queue = folder, folder / "queue.txt"
+        self.queue.write_text("")
+        (folder / "sitecustomize.py").write_text(WITNESS)
+        (folder / "bin").mkdir()
+        self.make("sbatch", SBATCH.format(python=sys.executable, queue=str(self.queue)))
+        self.make("squeue", f"#!/bin/sh\nexec cat {self.queue}\n")
+        self.make("scontrol", "#!/bin/sh\necho 'MaxArraySize = 1001'\n")
+        for name in ("srun", "scancel"):
+            self.make(name, "#!/bin/sh\nexit 1\n")
+        self.study = write_study(folder / "study.yaml", ["cross_entropy"])
+        self.results = folder / "results"
+
+    def make(self, name: str, text: str) -> None:
+        path = self.folder / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def run(self, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
+        path = path or os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
+        return subprocess.run(
+            command(self.study, self.results, "--backend", "slurm", *arguments),
+            cwd=self.folder,
+            env={**environment(self.folder), "PATH": path, "WITNESS": str(self.folder / "cpu")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def witness(self) -> dict:
+        return json.loads((self.folder / "cpu").read_text())
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+def test_ten_thousand_cells_are_submitted_in_20_s_and_looked_at_in_5(cluster):
+    seeds = ["--set", f"axes.seed={SEEDS}"]
+    began = time.monotonic()
+    sent = cluster.run(*seeds)
+    took = time.monotonic() - began
+    assert sent.returncode == 0, sent.stderr
+    assert "submitted 10000 cells in 10000 tasks of 10 arrays" in sent.stdout
+    assert took < 20 and not cluster.witness()["torch"]
+    status = cluster.run(*seeds, "--status")
+    assert status.stdout.count("other jobs come first") == SEEDS
+    assert "10000 cells: 10000 queued" in status.stdout
+    cost = cluster.witness()
+    assert cost["cpu"] < 5 and not cost["torch"]
+    print(f"submitted in {took:.1f} s, looked at in {cost['cpu']:.1f} s")
+    again = cluster.run(*seeds)
+    assert again.returncode == 0 and "nothing to submit" in again.stdout
+
+
+@pytest.mark.parametrize("left", [["squeue", "scontrol", "scancel", "srun"], ["sbatch"], []])
+def test_a_command_that_is_not_on_the_path_is_one_sentence_and_nothing_is_written(cluster, left):
+    for path in (cluster.folder / "bin").iterdir():
+        if path.name not in left:
+            path.unlink()
+    run = cluster.run(path=str(cluster.folder / "bin"))
+    missing = "squeue" if "sbatch" in left else "sbatch"
+    assert run.returncode == 2 and not cluster.results.exists()
+    assert run.stderr == (
+        f"run.backend: slurm cannot be used: {missing} is not on the path: must be run where "
+        "SLURM's commands are\n"
+    )
+
+
+def test_slurm_without_a_configuration_is_one_sentence_and_nothing_is_written(cluster):
+    lines = ("error: fetch_config: DNS SRV lookup failed", "fatal: Could not establish a "
+             "configuration source")  # fmt: skip
+    for name in ("sbatch", "squeue", "scontrol"):
+        said = "\n".join(f"echo '{name}: {line}' >&2" for line in lines)
+        cluster.make(name, f"#!/bin/sh\n{said}\nexit 1\n")
+    run = cluster.run()
+    assert run.returncode == 2 and not cluster.results.exists()
+    (line,) = run.stderr.splitlines()
+    assert "SLURM has no configuration here (scontrol: fatal: Could not establish" in line
+    assert "SLURM_CONF" in line
+
+
+def test_a_dry_run_prints_the_script_and_sends_and_writes_nothing(cluster):
+    settings = ["slurm.partition=gpu", "slurm.gpus_per_node=1", "slurm.max_running=3"]
+    more = ["slurm.mem=8G", "slurm.time='2:00:00'", "slurm.setup=[module load cuda]"]
+    given = [word for setting in [*settings, *more] for word in ("--set", setting)]
+    run = cluster.run("--dry-run", "--set", "axes.seed=7", *given)
+    assert run.returncode == 0, run.stderr
+    for words in ("--array=0-6%3", "--partition=gpu", "--gpus-per-node=1", "--mem=8G",
+                  "--time=120", "--signal=USR2@90"):  # fmt: skip
+        assert f"#SBATCH {words}\n" in run.stdout
+    assert run.stdout.index("module load cuda") < run.stdout.index("\nsrun ")
+    assert not cluster.results.exists() and cluster.queue.read_text() == ""
