@@ -14,7 +14,7 @@ from runners.backlog import Backlog, Job
 from runners.config import Study
 from runners.devices import choose_devices
 from runners.files import sweep
-from runners.follow import SENT, wait, watch
+from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
 from runners.options import UserError, command_line
@@ -101,11 +101,9 @@ def _run_on_slurm(
     def look() -> tuple[Plan, str]:
         return control.plan_with_queue(selected, folder)
 
-    before, _ = look()
-    workers = study.slurm.max_running or len(before.with_state(*SENT)) or 1
-    after = wait(look, control.pauses(study.slurm.poll_seconds), folder, workers)
+    pause = control.pauses(study.slurm.poll_seconds)
+    after, tried = wait(look, pause, folder, study.slurm.max_running)
     _remove_old_checkpoints(after, folder)
-    tried = {cell.name for cell in before.with_state(*SENT)}
     return closing_words(after, bool(tried), tried, folder)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +30,10 @@ from runners.store import StudyFolder
 
 SHORTEST_MINUTES = 2
 BACK_OFF_S = (5.0, 10.0)
+NO_VERDICT = "requested node configuration"
+"""Words of `sbatch --test-only` while all nodes that fit are drained, down or just booting: then
+sbatch itself takes the job. What it refuses in the same words shows only when it is sent."""
+
 LOOK_AFTER_S = 3.0  # for the first two seconds SLURM names another reason
 
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9p", "smb", "cifs")
@@ -92,7 +98,8 @@ def check(shipment: Shipment, study: StudyFolder) -> None:
     try:
         client.test_only(text(sender, len(shipment.arrays()[0])))
     except Refused as error:
-        raise _refusal(error) from error
+        if NO_VERDICT not in str(error).lower():
+            raise _refusal(error) from error
 
 
 def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
@@ -106,20 +113,25 @@ def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
     study = place.study
     prepare_environment()
     arrays = shipment.arrays()
-    _warn_of_local_disk(study.path)
     made = manifest.plan(study.path, [[_names(task) for task in array] for array in arrays])
     write_orders(made.folder, jobs, place, shipment.run, shipment.slurm)
     for array in made.arrays:
         try:
             made = _send(made, array, shipment)
         except UserError as error:
-            sent = [array.id for array in made.arrays if array.id]
-            raise UserError(f"{error}{_but(sent)}") from error
+            raise UserError(f"{error}{_sent_before(made)}") from error
+    _warn_of_local_disk(study.path)
     return made
 
 
-def _but(sent: Sequence[str]) -> str:
-    return f"; {', '.join(sent)} were sent before, the same command sends the rest" if sent else ""
+def _sent_before(made: Manifest) -> str:
+    """What a refusal leaves in the queue, as the end of a sentence; if nothing, also no files."""
+    if sent := [array.id for array in made.arrays if array.id]:
+        return f"; {', '.join(sent)} were sent before, the same command sends the rest"
+    shutil.rmtree(made.folder)
+    with contextlib.suppress(OSError):  # of other submissions
+        made.folder.parent.rmdir()
+    return ""
 
 
 def _names(task: Task) -> list[str]:
@@ -158,7 +170,8 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
 
     sender = executor(made.folder, array.name, shipment.run, shipment.slurm)
     try:
-        with sender.batch():
+        # submitit prints what sbatch says; whoever catches it will.
+        with contextlib.redirect_stderr(io.StringIO()), sender.batch():
             sent = [
                 sender.submit(RunCells(str(made.folder), name_of(array.name, number), cells))
                 for number, cells in enumerate(array.tasks)
