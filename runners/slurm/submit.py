@@ -17,6 +17,7 @@ from runners.place import Place
 from runners.slurm import client, manifest
 from runners.slurm.attempts import name_of
 from runners.slurm.chunks import Task, Work, array_limit, make_arrays, make_tasks
+from runners.slurm.client import Row
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
 from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
@@ -34,7 +35,9 @@ NO_VERDICT = "requested node configuration"
 """Words of `sbatch --test-only` while all nodes that fit are drained, down or just booting: then
 sbatch itself takes the job. What it refuses in the same words shows only when it is sent."""
 
-LOOK_AFTER_S = 3.0  # for the first two seconds SLURM names another reason
+LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
+NOT_LOOKED_AT = ("None", "Priority")
+"""Reasons of a job that SLURM has not tried to start yet."""
 
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9p", "smb", "cifs")
 """Beginnings of the names of file systems that several machines can mount."""
@@ -186,16 +189,26 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
 
 def why_stuck(made: Manifest) -> str:
     """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
-    time.sleep(LOOK_AFTER_S)
-    try:
-        queue = Queue(client.squeue())
-    except SlurmError:
-        return ""
     elements = [Element(made, array, k) for array, k, _ in made.elements()]
-    rows = [row for row in map(queue.row, elements) if row]
-    reasons = [reason(row.reason) for row in rows if row.state == "PENDING"]
-    stuck = [each for each in reasons if each.outlook == Outlook.NEEDS_A_PERSON]
-    return stuck[0].sentence if rows and len(stuck) == len(rows) else ""
+    rows: list[Row] = []
+    for pause in LOOKS_AFTER_S:
+        time.sleep(pause)
+        try:
+            queue = Queue(client.squeue())
+        except SlurmError:
+            return ""
+        rows = [row for row in map(queue.row, elements) if row]
+        if any(map(_can_start, rows)):
+            return ""
+    stuck = [reason(row.reason) for row in rows]
+    needs_a_person = [each.outlook == Outlook.NEEDS_A_PERSON for each in stuck]
+    return stuck[0].sentence if stuck and all(needs_a_person) else ""
+
+
+def _can_start(row: Row) -> bool:
+    if row.state != "PENDING":
+        return True
+    return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.PASSES
 
 
 def _warn_of_local_disk(folder: Path) -> None:
