@@ -19,12 +19,13 @@ MOST_REQUEUES = 10_000
 """submitit's own count of time-outs; whether a task gets on is judged by its checkpoints."""
 
 
-def executor(folder: Path, name: str, run: Run, slurm: Slurm) -> SlurmExecutor:
+def executor(folder: Path, name: str, run: Run, slurm: Slurm, arrays: int = 1) -> SlurmExecutor:
     """An executor that sends one array.
 
     Args:
         folder: of the submission; scripts, pickles and logs go there.
         name: of the job, unlike any other.
+        arrays: of the submission; `slurm.max_running` is shared out among them.
     """
     from submitit.slurm.slurm import SlurmExecutor
 
@@ -33,7 +34,7 @@ def executor(folder: Path, name: str, run: Run, slurm: Slurm) -> SlurmExecutor:
     asked = {key: getattr(slurm, key) for key in ("partition", "account", "qos", "gres")}
     asked |= {key: getattr(slurm, key) for key in ("constraint", "exclude")}
     asked["gpus_per_node"] = slurm.gpus_per_node or None
-    asked["array_parallelism"] = slurm.max_running or 100_000
+    asked["array_parallelism"] = max(1, (slurm.max_running or 100_000) // arrays)
     # mem goes around submitit, which takes gigabytes only.
     further = {"mem": slurm.mem} if slurm.mem else {}
     made.update_parameters(

@@ -99,7 +99,10 @@ class Slurm(BaseModel):
     constraint: Word | None = _word(None, "Features that a node must have.")
     exclude: Word | None = _word(None, "Nodes that must not be used, such as node[1-3],node7.")
     max_running: Whole | None = Field(
-        None, ge=1, le=100_000, description="Tasks that run at once; null: as many as SLURM likes."
+        None,
+        ge=1,
+        le=100_000,
+        description="Tasks that run at once, shared out among arrays; null: no limit.",
     )
     cells_per_task: Whole | None = Field(
         None, ge=1, le=10_000, description="Cells of a task; null: as many as run at once."

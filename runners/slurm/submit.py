@@ -70,8 +70,9 @@ class Shipment:
         """What is sent, for a person."""
         cells = sum(map(len, self.tasks))
         most = max(map(len, self.tasks))
-        kind = "GPU" if self.slurm.gpus_per_node or self.slurm.gres else "core"
-        hours = self.seconds / self.at_once / 3600
+        on_gpu = self.slurm.gpus_per_node or self.slurm.gres
+        kind, beside = ("GPU", self.run.cells_per_gpu) if on_gpu else ("core", 1)
+        hours = self.seconds / beside / 3600
         return (
             f"{cells} cells in {len(self.tasks)} tasks of {arrays} array{'s' * (arrays != 1)}, "
             f"up to {most} cells a task, {self.at_once} at once, time limit "
@@ -84,7 +85,8 @@ def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
     prepare_environment()
     arrays = shipment.arrays()
     place = folder.path / manifest.FOLDER / "<time>-<uuid>"
-    made = executor(place, f"{folder.path.name}-<uuid>-0", shipment.run, shipment.slurm)
+    name = f"{folder.path.name}-<uuid>-0"
+    made = executor(place, name, shipment.run, shipment.slurm, len(arrays))
     print(f"would submit {shipment.words(len(arrays))}; the script of the first array:\n")
     print(text(made, len(arrays[0])))
 
@@ -171,7 +173,8 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
     """Sends one array; returns its id."""
     from submitit.core.utils import FailedJobError
 
-    sender = executor(made.folder, array.name, shipment.run, shipment.slurm)
+    arrays = len(made.arrays)
+    sender = executor(made.folder, array.name, shipment.run, shipment.slurm, arrays)
     try:
         # submitit prints what sbatch says; whoever catches it will.
         with contextlib.redirect_stderr(io.StringIO()), sender.batch():

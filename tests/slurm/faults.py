@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -168,6 +169,10 @@ class Faults:
         # word that it had from the node.
         time.sleep(max(0.0, self.lost_power + 2 - time.time()))
         self._start_slurmd("-b")
+        # The controller takes its time to see the boot; then it sets the node down, for a person.
+        with contextlib.suppress(TimeoutError):
+            processes.poll(lambda: self.node_state().startswith("down"), 10, lambda: "")
+        self.node_resume()
 
     def wait_for_task(self, job: str, deadline: float = 60) -> list[int]:
         """Waits until srun has started something for a job; returns the process ids.

@@ -173,13 +173,13 @@ def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path):
 
 def test_cells_go_in_arrays_of_the_size_that_the_cluster_takes(slurm, tmp_path):
     sent, most = study_of(slurm, tmp_path, 130), slurm.settings.max_array - 1
-    out, _ = sent.type(*LATER, "--set", "slurm.max_running=2")
+    out, _ = sent.type(*LATER, "--set", "slurm.max_running=20")
     sizes = Counter(row.name for row in sent.rows())
     assert len(sizes) == -(-130 // most) == 9 and max(sizes.values()) <= most
     assert sorted(sent.queued_cells()) == sorted(set(sent.queued_cells()))
     assert len(sent.queued_cells()) == 130 and "130 tasks of 9 arrays" in out
     first = sent.rows()[0].id.partition("_")[0]
-    assert slurm.details(first)["ArrayTaskThrottle"] == "2"
+    assert slurm.details(first)["ArrayTaskThrottle"] == "2"  # 20 among 9 arrays
     assert sent.states(*LATER) == {"queued": 130}
     sent.type("--cancel")
     assert sent.rows() == []
