@@ -48,7 +48,7 @@ def kill_halfway(on: OnSlurm) -> None:
     local = on.popen(*ONLY_FIRST, "--only", "seed=0", "--workers", "2", HOLD=str(HELD))
     for seed in (0, 1):
         for method in FIRST:
-            on.wait_for_epochs(method, HELD, seed)
+            on.wait_for_checkpoints(method, HELD, seed)
     os.killpg(local.pid, signal.SIGKILL)
     local.communicate()
     on.cluster.kill_task(job)
@@ -68,7 +68,7 @@ def test_halves_on_two_backends_are_killed_and_finished_on_the_other_one(slurm, 
     (queued,) = on.submit("--only", "seed=2", *TWO_AT_ONCE, *LATER)
     (job,) = on.submit("--only", "seed=0", *TWO_AT_ONCE, HOLD="1")
     for method in FIRST:
-        on.wait_for_epochs(method, HELD + 1)
+        on.wait_for_checkpoints(method, HELD + 1)
     assert on.states()["cross_entropy/2"][0] == "queued"
     local = on.popen("--workers", "2")  # all cells, those in the queue and those running there
     on.cluster.wait_for(lambda: len(on.records()) == 7, 120, "seeds 1 and 2 and fine-tune")
@@ -109,7 +109,7 @@ def test_what_is_shown_through_a_requeue_is_what_files_and_squeue_say(slurm, tmp
     on = OnSlurm(slurm, tmp_path, study)
     jobs = on.submit("--set", "slurm.max_running=2", PACE="0.5")
     with Watcher(on, dict(zip(labels, jobs, strict=True))) as watcher:
-        on.wait_for_epochs(labels[0], 3)
+        on.wait_for_checkpoints(labels[0], 3)
         forged = lease_of_a_dead_node(on, labels[0])
         slurm.scontrol("requeue", jobs[0])
         slurm.wait_for(lambda: "requeued" in watcher.seen[labels[0]], 60, "it is shown")

@@ -41,7 +41,7 @@ def ended(on) -> dict[str, str]:
     alive = on.submit(*only(*ALIVE), "--set", "slurm.max_running=2", HOLD="2")
     on.cluster.run("scancel", alive[2])
     for label in ALIVE[:2]:
-        on.wait_for_epochs(label, 2)
+        on.wait_for_checkpoints(label, 2)
     on.cluster.kill_task(alive[0])
     on.cluster.run("scancel", alive[1])
     several = ["--set", "slurm.cells_per_task=5", "--set", "slurm.cpus_per_task=2"]
