@@ -71,6 +71,7 @@ class RunCells:
         """
         from submitit.helpers import DelayedSubmission
 
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second warning would count as an attempt
         folder, orders = Path(self.folder), read_orders(Path(self.folder))
         if self._pool is not None:
             self._pool.stop(orders.signal_s / 2)

@@ -1,0 +1,194 @@
+"""A study on SLURM whose tasks a test starts one by one, slows down, and disturbs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from unittest import mock
+
+from runners import run_grid
+from runners.slurm import attempts, manifest
+from runners.slurm.elements import Element, newest_elements
+from runners.store import StudyFolder
+from tests import made_runs
+from tests.slurm.cluster import Cluster
+
+T = TypeVar("T")
+DEADLINE = 90
+"""Seconds for what takes a few: the machine may be busy."""
+LATER = ("--set", "slurm.additional={begin: now+1hour}")
+"""The tasks wait until a test starts them."""
+RUNNING, OVER = {"running", "done", "failed"}, {"done", "failed"}
+SHOWN = {
+    "PENDING": {"queued", "requeued", "done"},
+    "RUNNING": RUNNING,
+    "COMPLETING": RUNNING,
+    "SUSPENDED": {"suspended", *OVER},
+    "COMPLETED": OVER,
+    "FAILED": OVER,
+}
+"""SLURM's state of a task -> what its cell may be called meanwhile."""
+
+SLOWLY = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from methods.base import register
+from methods.co_teaching import CoTeaching
+from methods.declaration import Declaration, Privileges
+
+@dataclass(frozen=True)
+class Hparams:
+    tau_factor: float = 1.0
+    exponent: float = 1.0
+    ramp: float = 0.5
+
+def slowed():
+    folder = os.environ.get("SLOWED")
+    return folder and Path(folder, os.environ.get("SLURM_ARRAY_TASK_ID", "0")).exists()
+
+@register(Declaration("slowly", "Slowly", Hparams, Privileges.NOISE_RATE))
+class Slowly(CoTeaching):
+    def step(self, batch):
+        began = time.monotonic()
+        while slowed() and time.monotonic() - began < float(os.environ["PAUSE"]):
+            time.sleep(0.02)
+        return super().step(batch)
+"""
+
+
+class Life:
+    """The study, its results and the cluster."""
+
+    def __init__(self, slurm: Cluster, folder: Path, seeds: int) -> None:
+        self.slurm, self.folder, self.results = slurm, folder, folder / "results"
+        self.file = made_runs.write_study(folder / "study.yaml", ["slowly:Slowly"], epochs=15)
+        study = json.loads(self.file.read_text())
+        study["axes"]["seed"] = list(range(seeds))
+        study["slurm"] = {"poll_seconds": 1}
+        self.file.write_text(json.dumps(study))
+        (folder / "slowly.py").write_text(SLOWLY)
+        self.study = StudyFolder(self.results, "s")
+        self.variables = {key: slurm.env[key] for key in ("PATH", "SLURM_CONF")}
+        self._lock = threading.Lock()
+
+    def grid(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Types a command line, in a process of its own."""
+        told = {"folder": self.folder, **self.variables, **more}
+        return made_runs.run_grid(self.file, self.results, *arguments, **told)
+
+    def submit(self, seeds: str, pause: float, *arguments: str) -> list[Task]:
+        """Submits cells, each a task, whose steps take `pause` seconds until `Task.hurry`."""
+        slowed = self.folder / f"slowed-{seeds}"
+        slowed.mkdir()
+        named = seeds.split(",")
+        for number, _ in enumerate(named):
+            (slowed / str(number)).touch()
+        told = {"SLOWED": str(slowed), "PAUSE": str(pause)}
+        done = self.grid("--backend", "slurm", "--only", f"seed={seeds}", *arguments, **told)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = {name.split("__")[3]: name for name in self.elements()}
+        return [Task(self, found[f"s{seed}"], slowed) for seed in named]
+
+    def elements(self) -> dict[str, Element]:
+        """Cell -> the task that it was last submitted with."""
+        return newest_elements(manifest.read_all(self.study.path).found)
+
+    def look(self, *arguments: str) -> str:
+        """What a command line that starts nothing prints; in this process, which is faster."""
+        line = [str(self.file), "--results", str(self.results), *arguments]
+        paths, said = [*sys.path, str(self.folder)], io.StringIO()
+        with (
+            self._lock,
+            mock.patch.dict(os.environ, self.variables),
+            mock.patch.object(sys, "path", paths),
+            contextlib.redirect_stdout(said),
+        ):
+            run_grid.main(line)
+        return said.getvalue()
+
+    def status(self) -> dict[str, str]:
+        """Cell -> what `--status` says of it, which must not contradict squeue."""
+        before = {row.id: row.state for row in self.slurm.squeue()}
+        lines = [line.split(None, 1) for line in self.look("--status").splitlines()]
+        after = {row.id: row.state for row in self.slurm.squeue()}
+        said = {line[0]: line[1] for line in lines if "__" in line[0]}
+        for cell, element in self.elements().items():
+            state = before.get(element.id)
+            if state in SHOWN and state == after.get(element.id):
+                assert said[cell].split()[0] in SHOWN[state], f"{cell} {said[cell]}, but {state}"
+        return said
+
+
+class Task:
+    """A task and its one cell."""
+
+    def __init__(self, life: Life, cell: str, slowed: Path) -> None:
+        self.life, self.slurm, self.cell = life, life.slurm, cell
+        self.files = life.study.cell(cell)
+        self.element = life.elements()[cell]
+        self.id = self.element.id
+        seed = cell.split("__")[3].removeprefix("s")
+        self.dry_run = ("--backend", "slurm", "--only", f"seed={seed}", "--dry-run")
+        self.slowed = slowed / str(self.element.number)
+
+    def status(self) -> str:
+        """The line of the cell, from its state on."""
+        return self.life.status()[self.cell]
+
+    def start(self) -> None:
+        """Lets a task begin that was submitted for later."""
+        self.slurm.scontrol("update", f"jobid={self.id}", "StartTime=now")
+
+    def wait_for_attempt(self, attempt: int) -> None:
+        """Waits until the attempt with that number trains."""
+        if attempt == 1:
+            self.wait(self.files.finished_epochs, "the first epoch ends")
+        else:
+            self.wait(lambda: self.went_on() == attempt - 1, f"attempt {attempt} goes on")
+
+    def went_on(self) -> int:
+        """How often the cell has gone on from a checkpoint."""
+        try:
+            return self.files.log.read_text().count("goes on after epoch")
+        except FileNotFoundError:
+            return 0
+
+    def began(self) -> int:
+        """How many attempts have begun."""
+        lines = attempts.notes(self.element.manifest.folder, self.element.task)
+        return sum(line["what"] == "began" for line in lines)
+
+    def wait_for_requeue(self) -> str:
+        """Waits until the task is queued once more; returns what `--status` says then."""
+        self.slurm.wait_for_state(self.id, "PENDING", deadline=DEADLINE)
+        return self.status()
+
+    def signal(self, name: str) -> None:
+        """Sends a signal as SLURM does: to the step, that is to all that srun started."""
+        self.slurm.run("scancel", f"--signal={name}", f"{self.id}.0")
+
+    def hurry(self) -> None:
+        """From now on, steps take no longer than they must."""
+        self.slowed.unlink(missing_ok=True)
+
+    def finish(self, attempts: int) -> None:
+        """Waits for the record; every attempt but the first must have gone on."""
+        self.hurry()
+        self.wait(self.files.record.exists, "the cell is done")
+        record = self.files.read_record()
+        assert record["provenance"]["attempts"] == attempts
+        assert self.went_on() == attempts - 1
+        self.slurm.wait_for_state(self.id, "COMPLETED", deadline=DEADLINE)
+        assert self.status().startswith("done")
+
+    def wait(self, condition: Callable[[], T], what: str) -> T:
+        return self.slurm.wait_for(condition, DEADLINE, f"{self.cell}: {what}")
