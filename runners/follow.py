@@ -39,12 +39,21 @@ def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
         pause(not silence)
 
 
-def wait(look: Look, pause: Pause, study: StudyFolder, workers: int) -> Plan:
-    """Shows the progress as a local run does until no cell is queued or running any more."""
+def wait(
+    look: Look, pause: Pause, study: StudyFolder, workers: int | None
+) -> tuple[Plan, set[str]]:
+    """Shows the progress as a local run does until no cell is queued or running any more.
+
+    Args:
+        workers: tasks that run at once at most; None: as many as there are cells.
+
+    Returns:
+        The last plan, and the cells that were waited for.
+    """
     plan, silence = look()
-    waiting = {cell.name for cell in plan.with_state(*SENT)}
+    tried = waiting = {cell.name for cell in plan.with_state(*SENT)}
     seconds = {name: plan.seconds[name] for name in waiting}
-    progress = Progress(seconds, workers, len(plan.with_state(State.DONE)))
+    progress = Progress(seconds, workers or len(seconds), len(plan.with_state(State.DONE)))
     said = ""
     try:
         while waiting:
@@ -60,7 +69,7 @@ def wait(look: Look, pause: Pause, study: StudyFolder, workers: int) -> Plan:
                 plan, silence = look()
     finally:
         progress.close()
-    return plan
+    return plan, tried
 
 
 def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Progress) -> None:

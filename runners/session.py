@@ -101,11 +101,9 @@ def _run_on_slurm(
     def look() -> tuple[Plan, str]:
         return control.plan_with_queue(selected, folder)
 
-    before, _ = look()
-    workers = study.slurm.max_running or len(before.with_state(*SENT)) or 1
-    after = wait(look, control.pauses(study.slurm.poll_seconds), folder, workers)
+    pause = control.pauses(study.slurm.poll_seconds)
+    after, tried = wait(look, pause, folder, study.slurm.max_running)
     _remove_old_checkpoints(after, folder)
-    tried = {cell.name for cell in before.with_state(*SENT)}
     return closing_words(after, bool(tried), tried, folder)
 
 

@@ -76,6 +76,11 @@ def test_all_submissions_are_read_in_the_order_of_their_times(study, monkeypatch
     assert set(found) == set(made)
 
 
+def test_submissions_of_the_same_second_are_in_order_too(study):
+    made = [plan(study, ARRAYS) for _ in range(20)]
+    assert list(read_all(study).found) == made
+
+
 def test_half_made_submissions_count_for_nothing_and_damaged_ones_are_named(study):
     good = plan(study, ARRAYS)
     (study / "slurm" / "20260101T000000Z-00000000").mkdir()

@@ -19,6 +19,7 @@ from runners.plan import Plan, make_plan
 from runners.slurm import client, manifest
 from runners.slurm.commands import CommandMissing, ControllerDown, SlurmError, require
 from runners.slurm.elements import Queue
+from runners.slurm.manifest import Manifest
 from runners.slurm.recovery import settle, withdraw
 from runners.slurm.submit import Shipment, check, dry_run, submit, why_stuck
 from runners.slurm.truth import in_the_queue
@@ -85,7 +86,8 @@ def send(
         prepare()
         with _submitting(place.study):
             settle(place.study, Queue(client.squeue()))
-            return _send(study, place, *to_run())
+            made = _send(study, place, *to_run())
+        return _closing_words(made) if made else 0
     except CommandMissing as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
     except ControllerDown as error:
@@ -103,16 +105,21 @@ def _submitting(study: StudyFolder) -> Lease:
     return lease
 
 
-def _send(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> int:
+def _send(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> Manifest | None:
     _tell(plan)
     if not jobs:
         print("nothing to submit")
-        return 0
+        return None
     shipment = Shipment(jobs, dict(plan.seconds), study)
     made = submit(jobs, shipment, place)
-    numbers = ", ".join(str(array.id) for array in made.arrays)
     print(f"submitted {shipment.words(len(made.arrays))}")
-    print(f"jobs: {numbers}; logs: {made.folder}")
+    return made
+
+
+def _closing_words(made: Manifest) -> int:
+    """Says what was sent and what to type next; returns the exit code, 1 if it can never start."""
+    numbers = ", ".join(str(array.id) for array in made.arrays)
+    print(f"jobs: {numbers}; logs: {made.folder}", flush=True)
     if stuck := why_stuck(made):
         cancel = command_line("--cancel")
         print(f"job {numbers} can never start: {stuck}; first: {cancel}", file=sys.stderr)

@@ -24,7 +24,7 @@ FILE = "manifest.json"
 FOLDER = "slurm"
 """Of a study; holds a folder for each submission."""
 TIME = "%Y%m%dT%H%M%SZ"
-"""Part of a folder's name: sorted by name, submissions are sorted by time."""
+"""Part of a folder's name."""
 SUBMITTING = "submission"
 """Name of the lease that one submitting command of a study holds."""
 
@@ -165,6 +165,7 @@ def read_all(study_folder: Path) -> Manifests:
             unreadable.append(path)
         else:
             found.append(manifest)
+    found.sort(key=lambda made: made.created)  # names of folders tell seconds only
     return Manifests(tuple(found), tuple(unreadable))
 
 

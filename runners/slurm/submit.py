@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from runners.place import Place
 from runners.slurm import client, manifest
 from runners.slurm.attempts import name_of
 from runners.slurm.chunks import Task, Work, array_limit, make_arrays, make_tasks
+from runners.slurm.client import Row
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
 from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
@@ -28,7 +31,13 @@ from runners.store import StudyFolder
 
 SHORTEST_MINUTES = 2
 BACK_OFF_S = (5.0, 10.0)
-LOOK_AFTER_S = 3.0  # for the first two seconds SLURM names another reason
+NO_VERDICT = "requested node configuration"
+"""Words of `sbatch --test-only` while all nodes that fit are drained, down or just booting: then
+sbatch itself takes the job. What it refuses in the same words shows only when it is sent."""
+
+LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
+NOT_LOOKED_AT = ("None", "Priority")
+"""Reasons of a job that SLURM has not tried to start yet."""
 
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9p", "smb", "cifs")
 """Beginnings of the names of file systems that several machines can mount."""
@@ -92,7 +101,8 @@ def check(shipment: Shipment, study: StudyFolder) -> None:
     try:
         client.test_only(text(sender, len(shipment.arrays()[0])))
     except Refused as error:
-        raise _refusal(error) from error
+        if NO_VERDICT not in str(error).lower():
+            raise _refusal(error) from error
 
 
 def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
@@ -106,20 +116,25 @@ def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
     study = place.study
     prepare_environment()
     arrays = shipment.arrays()
-    _warn_of_local_disk(study.path)
     made = manifest.plan(study.path, [[_names(task) for task in array] for array in arrays])
     write_orders(made.folder, jobs, place, shipment.run, shipment.slurm)
     for array in made.arrays:
         try:
             made = _send(made, array, shipment)
         except UserError as error:
-            sent = [array.id for array in made.arrays if array.id]
-            raise UserError(f"{error}{_but(sent)}") from error
+            raise UserError(f"{error}{_sent_before(made)}") from error
+    _warn_of_local_disk(study.path)
     return made
 
 
-def _but(sent: Sequence[str]) -> str:
-    return f"; {', '.join(sent)} were sent before, the same command sends the rest" if sent else ""
+def _sent_before(made: Manifest) -> str:
+    """What a refusal leaves in the queue, as the end of a sentence; if nothing, also no files."""
+    if sent := [array.id for array in made.arrays if array.id]:
+        return f"; {', '.join(sent)} were sent before, the same command sends the rest"
+    shutil.rmtree(made.folder)
+    with contextlib.suppress(OSError):  # of other submissions
+        made.folder.parent.rmdir()
+    return ""
 
 
 def _names(task: Task) -> list[str]:
@@ -158,7 +173,8 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
 
     sender = executor(made.folder, array.name, shipment.run, shipment.slurm)
     try:
-        with sender.batch():
+        # submitit prints what sbatch says; whoever catches it will.
+        with contextlib.redirect_stderr(io.StringIO()), sender.batch():
             sent = [
                 sender.submit(RunCells(str(made.folder), name_of(array.name, number), cells))
                 for number, cells in enumerate(array.tasks)
@@ -173,16 +189,26 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
 
 def why_stuck(made: Manifest) -> str:
     """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
-    time.sleep(LOOK_AFTER_S)
-    try:
-        queue = Queue(client.squeue())
-    except SlurmError:
-        return ""
     elements = [Element(made, array, k) for array, k, _ in made.elements()]
-    rows = [row for row in map(queue.row, elements) if row]
-    reasons = [reason(row.reason) for row in rows if row.state == "PENDING"]
-    stuck = [each for each in reasons if each.outlook == Outlook.NEEDS_A_PERSON]
-    return stuck[0].sentence if rows and len(stuck) == len(rows) else ""
+    rows: list[Row] = []
+    for pause in LOOKS_AFTER_S:
+        time.sleep(pause)
+        try:
+            queue = Queue(client.squeue())
+        except SlurmError:
+            return ""
+        rows = [row for row in map(queue.row, elements) if row]
+        if any(map(_can_start, rows)):
+            return ""
+    stuck = [reason(row.reason) for row in rows]
+    needs_a_person = [each.outlook == Outlook.NEEDS_A_PERSON for each in stuck]
+    return stuck[0].sentence if stuck and all(needs_a_person) else ""
+
+
+def _can_start(row: Row) -> bool:
+    if row.state != "PENDING":
+        return True
+    return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.PASSES
 
 
 def _warn_of_local_disk(folder: Path) -> None:
