@@ -24,7 +24,7 @@ from runners.progress import Progress
 from runners.slurm import control
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
-from runners.store import SENT, Sight, State, StudyFolder
+from runners.store import Sight, State, StudyFolder
 
 LOOK_S = 2.0
 """Seconds between two looks of `--watch` at a study that was never submitted."""
