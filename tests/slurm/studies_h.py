@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,3 +207,23 @@ def assert_equal(one: Path, other: Path, cells: int) -> None:
     compared = subprocess.run([sys.executable, script, one, other], capture_output=True, text=True)
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert f"{cells} cells are equal, bit for bit" in compared.stdout
+
+
+@contextlib.contextmanager
+def undisturbed(study: Path, folder: Path) -> Iterator[Callable[[], Path]]:
+    """A local run of a study beside everything else; yields what waits for its results."""
+    line = command(study, folder / "results", "--workers", "1")
+    output = folder / "output"
+    told = {"cwd": folder, "env": environment(folder)}  # which makes the folder
+    with output.open("w") as file:
+        run = subprocess.Popen(line, stdout=file, stderr=file, **told)
+
+    def results() -> Path:
+        assert run.wait(120) == 0, output.read_text()
+        return folder / "results"
+
+    try:
+        yield results
+    finally:
+        run.kill()
+        run.wait()
