@@ -31,10 +31,6 @@ from runners.store import StudyFolder
 
 SHORTEST_MINUTES = 2
 BACK_OFF_S = (5.0, 10.0)
-NO_VERDICT = "requested node configuration"
-"""Words of `sbatch --test-only` while all nodes that fit are drained, down or just booting: then
-sbatch itself takes the job. What it refuses in the same words shows only when it is sent."""
-
 LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
 NOT_LOOKED_AT = ("None", "Priority")
 """Reasons of a job that SLURM has not tried to start yet."""
@@ -103,8 +99,7 @@ def check(shipment: Shipment, study: StudyFolder) -> None:
     try:
         client.test_only(text(sender, len(shipment.arrays()[0])))
     except Refused as error:
-        if NO_VERDICT not in str(error).lower():
-            raise _refusal(error) from error
+        raise _refusal(error) from error
 
 
 def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:

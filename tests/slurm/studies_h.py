@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +113,9 @@ class OnSlurm:
     @property
     def more(self) -> dict[str, str]:
         """What the environment of a command needs beside tests.made_runs.environment."""
-        (self.folder / "sitecustomize.py").write_text(SITE)
+        site = self.folder / "sitecustomize.py"
+        if not site.exists():  # a worker may be reading it
+            site.write_text(SITE)
         cluster = {name: self.cluster.env[name] for name in ("PATH", "SLURM_CONF")}
         return {**cluster, "LEDGER": str(self.ledger), "MARK": str(self.folder / "mark")}
 
@@ -165,14 +169,15 @@ class OnSlurm:
         """The records of all cells that are done."""
         return list(self.results.glob("s/cells/*/record.json"))
 
-    def wait_for_epochs(self, label: str, epochs: int, seed: int = 0, deadline: float = 60) -> None:
-        """Waits until a cell has got so far and has a checkpoint."""
+    def wait_for_checkpoints(self, label: str, count: int, seed: int = 0) -> None:
+        """Waits until a cell has written so many checkpoints, one an epoch, over all attempts."""
 
         def there() -> bool:
-            found = [CellFolder(p) for p in self.results.glob(f"s/cells/*__{label}__s{seed}__*")]
-            return any(f.finished_epochs() >= epochs and f.checkpoint.exists() for f in found)
+            return (
+                sum(f"__{label}__s{seed}__" in entry["cell"] for entry in self.entries()) >= count
+            )
 
-        self.cluster.wait_for(there, deadline, f"{label} does not come to epoch {epochs}")
+        self.cluster.wait_for(there, 90, f"{label} has not written {count} checkpoints")
 
     def wait_for_end(self, *jobs: str, deadline: float = 90) -> dict[str, str]:
         """Waits until all these tasks are over or forgotten; returns their last states."""
@@ -192,7 +197,8 @@ class OnSlurm:
 
     def entries(self) -> list[dict[str, Any]]:
         """What cells have noted, a line a checkpoint."""
-        return [json.loads(line) for line in self.ledger.read_text().splitlines()]
+        text = self.ledger.read_text() if self.ledger.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def assert_equal(one: Path, other: Path, cells: int) -> None:
@@ -201,3 +207,23 @@ def assert_equal(one: Path, other: Path, cells: int) -> None:
     compared = subprocess.run([sys.executable, script, one, other], capture_output=True, text=True)
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert f"{cells} cells are equal, bit for bit" in compared.stdout
+
+
+@contextlib.contextmanager
+def undisturbed(study: Path, folder: Path) -> Iterator[Callable[[], Path]]:
+    """A local run of a study beside everything else; yields what waits for its results."""
+    line = command(study, folder / "results", "--workers", "1")
+    output = folder / "output"
+    told = {"cwd": folder, "env": environment(folder)}  # which makes the folder
+    with output.open("w") as file:
+        run = subprocess.Popen(line, stdout=file, stderr=file, **told)
+
+    def results() -> Path:
+        assert run.wait(120) == 0, output.read_text()
+        return folder / "results"
+
+    try:
+        yield results
+    finally:
+        run.kill()
+        run.wait()

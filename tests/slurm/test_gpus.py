@@ -21,7 +21,7 @@ def on(slurm, tmp_path_factory) -> OnSlurm:
     """After tasks with one GPU each: two of one cell, two of four cells, one that insists."""
     folder = tmp_path_factory.mktemp("gpus")
     grid = labelled(*SINGLE, *SHARING, "cuda")
-    made = OnSlurm(slurm, folder, write_study(folder / "study.yaml", grid, epochs=4))
+    made = OnSlurm(slurm, folder, write_study(folder / "study.yaml", grid, epochs=2))
     two = ["--set", "run.cells_per_gpu=2", "--set", "slurm.cells_per_task=4"]
     raw = ["--set", "slurm.gres=gpu:1"]
     plain = ["--set", "slurm.gpus_per_node=1"]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_runs import run_grid, write_study
-from tests.slurm.studies_h import OnSlurm, assert_equal, labelled
+from tests.made_runs import write_study
+from tests.slurm.studies_h import OnSlurm, assert_equal, labelled, undisturbed
 from tests.slurm.watcher import Watcher
 
 pytestmark = pytest.mark.slurm
 
-EPOCHS, HELD = 14, 7  # warm-ups have five epochs
+EPOCHS, WARMUP, HELD = 9, 3, 5
 FIRST, THEN = ("cross_entropy", "metalabelnet"), "fine_tune"
 ONLY_FIRST = ["--only", f"method={','.join(FIRST)}"]
 LATER = ["--set", "slurm.additional={begin: now+1hour}"]
@@ -48,7 +48,7 @@ def kill_halfway(on: OnSlurm) -> None:
     local = on.popen(*ONLY_FIRST, "--only", "seed=0", "--workers", "2", HOLD=str(HELD))
     for seed in (0, 1):
         for method in FIRST:
-            on.wait_for_epochs(method, HELD, seed)
+            on.wait_for_checkpoints(method, HELD, seed)
     os.killpg(local.pid, signal.SIGKILL)
     local.communicate()
     on.cluster.kill_task(job)
@@ -57,7 +57,15 @@ def kill_halfway(on: OnSlurm) -> None:
 
 def test_halves_on_two_backends_are_killed_and_finished_on_the_other_one(slurm, tmp_path):
     on = make(slurm, tmp_path)
-    kill_halfway(on)
+    with undisturbed(on.study, tmp_path / "undisturbed") as whole:
+        kill_halfway(on)
+        finish_elsewhere(on)
+        check_what_is_shared(on)
+        assert_equal(on.results, whole(), 9)
+
+
+def finish_elsewhere(on: OnSlurm) -> None:
+    """Seed 0 on SLURM, seed 1 here; seed 2 is queued there and done here."""
     said = on.states()
     assert said["cross_entropy"][0] == "missing" and "was cut off" in said["cross_entropy"][1]
     assert said["metalabelnet/1"][0] == "failed"
@@ -68,7 +76,7 @@ def test_halves_on_two_backends_are_killed_and_finished_on_the_other_one(slurm, 
     (queued,) = on.submit("--only", "seed=2", *TWO_AT_ONCE, *LATER)
     (job,) = on.submit("--only", "seed=0", *TWO_AT_ONCE, HOLD="1")
     for method in FIRST:
-        on.wait_for_epochs(method, HELD + 1)
+        on.wait_for_checkpoints(method, HELD + 1)
     assert on.states()["cross_entropy/2"][0] == "queued"
     local = on.popen("--workers", "2")  # all cells, those in the queue and those running there
     on.cluster.wait_for(lambda: len(on.records()) == 7, 120, "seeds 1 and 2 and fine-tune")
@@ -86,10 +94,6 @@ def test_halves_on_two_backends_are_killed_and_finished_on_the_other_one(slurm, 
         assert not twice and epochs[-1] == EPOCHS, f"{cell}: {epochs}"
     on_slurm = {e["label"] for e in on.entries() if e["job"] in (job, queued)}
     assert on_slurm == set(FIRST)  # the third cell of the task, and those of seed 2, were done
-    check_what_is_shared(on)
-    whole = run_grid(on.study, tmp_path / "whole", "--workers", "2", folder=tmp_path / "elsewhere")
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    assert_equal(on.results, tmp_path / "whole", 9)
 
 
 def check_what_is_shared(on: OnSlurm) -> None:
@@ -98,18 +102,18 @@ def check_what_is_shared(on: OnSlurm) -> None:
     assert len(list(on.results.glob("s/warmups/*.pt"))) == 3
     for seed in (0, 1):  # that of seed 1 was made by a task, and is used here
         record = json.loads(on.cell(THEN, seed).record.read_text())
-        assert record["timing"]["shared_warmup_epochs"] == 5
+        assert record["timing"]["shared_warmup_epochs"] == WARMUP
     for path in on.records():
         assert json.loads(path.read_text())["provenance"]["torch_threads"] == 1
 
 
 def test_what_is_shown_through_a_requeue_is_what_files_and_squeue_say(slurm, tmp_path):
     labels = ("slow-1", "slow-2", "slow-3")
-    study = write_study(tmp_path / "study.yaml", labelled(*labels), epochs=8)
+    study = write_study(tmp_path / "study.yaml", labelled(*labels), epochs=6)
     on = OnSlurm(slurm, tmp_path, study)
     jobs = on.submit("--set", "slurm.max_running=2", PACE="0.5")
     with Watcher(on, dict(zip(labels, jobs, strict=True))) as watcher:
-        on.wait_for_epochs(labels[0], 3)
+        on.wait_for_checkpoints(labels[0], 3)
         forged = lease_of_a_dead_node(on, labels[0])
         slurm.scontrol("requeue", jobs[0])
         slurm.wait_for(lambda: "requeued" in watcher.seen[labels[0]], 60, "it is shown")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.made_runs import run_grid, write_study
-from tests.slurm.studies_h import OnSlurm, assert_equal, labelled
+from tests.made_runs import write_study
+from tests.slurm.studies_h import OnSlurm, assert_equal, labelled, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -33,20 +34,27 @@ def on(slurm, tmp_path_factory) -> OnSlurm:
 
 
 @pytest.fixture(scope="module")
-def ended(on) -> dict[str, str]:
+def whole(on) -> Iterator[Callable[[], Path]]:
+    """Waits for the results of a local run in which nothing fails."""
+    with undisturbed(on.study, on.folder / "undisturbed") as results:
+        yield results
+
+
+@pytest.fixture(scope="module")
+def ended(on, whole) -> dict[str, str]:
     """The accidents; returns the last state of some tasks, by what was in them."""
     later = ["--set", "slurm.additional={begin: now+1hour}"]
     waiting = on.submit(*only(*WAITING), *later)
     on.cluster.run("scancel", waiting[0].partition("_")[0])
     alive = on.submit(*only(*ALIVE), "--set", "slurm.max_running=2", HOLD="2")
     on.cluster.run("scancel", alive[2])
-    for label in ALIVE[:2]:
-        on.wait_for_epochs(label, 2)
-    on.cluster.kill_task(alive[0])
-    on.cluster.run("scancel", alive[1])
     several = ["--set", "slurm.cells_per_task=5", "--set", "slurm.cpus_per_task=2"]
     (shared,) = on.submit(*only(*WITHIN), *several)
     greedy = on.submit(*only(*GREEDY))
+    for label in ALIVE[:2]:
+        on.wait_for_checkpoints(label, 2)
+    on.cluster.kill_task(alive[0])
+    on.cluster.run("scancel", alive[1])
     states = on.wait_for_end(*waiting, shared, *greedy, *alive)
     return {"shared": states[shared], **dict(zip(GREEDY, map(states.get, greedy), strict=True))}
 
@@ -97,7 +105,10 @@ def test_a_cancelled_task_says_so_running_or_waiting(said, label):
     assert state == "failed" and note.startswith("cancelled (job ")
 
 
-def test_a_plain_run_takes_up_the_killed_task_and_nothing_else(on, said, tmp_path):
+def test_a_plain_run_takes_up_the_killed_task_and_nothing_else(on, said):
+    steps = on.type("--status").stdout.splitlines()[-2:]
+    assert "--retry-failed" not in steps[0] and steps[0].endswith("what may pass (1)")
+    assert "--retry-failed" in steps[1] and steps[1].endswith("tries again what failed (9)")
     (job,) = on.submit()
     assert on.wait_for_end(job) == {job: "COMPLETED"}
     said = on.states()
@@ -109,14 +120,12 @@ def test_a_plain_run_takes_up_the_killed_task_and_nothing_else(on, said, tmp_pat
     assert again.returncode == 0 and again.stdout.splitlines()[-1] == "nothing to submit"
 
 
-def test_every_other_failure_is_tried_again_on_request_and_no_bit_is_lost(on, said, tmp_path):
+def test_every_other_failure_is_tried_again_on_request_and_no_bit_is_lost(on, said, whole):
     several = ["--set", "slurm.cells_per_task=9", "--set", "slurm.cpus_per_task=2"]
     run = on.type("--backend", "slurm", "--retry-failed", *several, "--wait", HEALED="yes")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.splitlines()[-1].startswith(f"{len(LABELS)} of {len(LABELS)} cells done;")
-    local = run_grid(on.study, tmp_path / "results", "--workers", "2", folder=tmp_path)
-    assert local.returncode == 0, local.stdout + local.stderr
-    assert_equal(on.results, tmp_path / "results", len(LABELS))
+    assert_equal(on.results, whole(), len(LABELS))
 
 
 @pytest.fixture
@@ -145,13 +154,15 @@ def test_a_full_disk_is_the_reason_and_a_plain_run_goes_on_when_there_is_room(ti
     assert tiny.states()["plain"][0] == "done"
 
 
-def test_results_that_are_removed_while_tasks_wait_are_made_anew(slurm, tmp_path):
+def test_results_that_are_removed_while_tasks_wait_are_missing_and_can_be_made(slurm, tmp_path):
     study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
     on = OnSlurm(slurm, tmp_path, study)
-    (old,) = on.submit("--set", "slurm.additional={begin: now+1hour}")
+    later = ["--set", "slurm.additional={begin: now+1hour}"]
+    (old,) = on.submit(*later)
     shutil.rmtree(on.results / "s")
     assert on.states() == {"plain": ("missing", "")}
-    (new,) = on.submit()
+    (new,) = on.submit(*later)
     slurm.scontrol("update", f"jobid={old}", "StartTime=now")
-    assert on.wait_for_end(old, new) == {old: "FAILED", new: "COMPLETED"}
-    assert on.states()["plain"][0] == "done"
+    assert on.wait_for_end(old) == {old: "FAILED"}
+    assert on.states()["plain"][0] == "queued" and slurm.state(new) == "PENDING"
+    assert on.type("--cancel").returncode == 0
