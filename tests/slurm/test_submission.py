@@ -144,6 +144,7 @@ def assert_stuck(sent: Sent, settings: list[str], words: str) -> None:
     assert sent.rows() == [] and sent.states() == {"failed": 2}
 
 
+@pytest.mark.slow
 def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path):
     """One outage: submitting, looking, cancelling, waiting and watching."""
     running_study, new = study_of(slurm, tmp_path / "a", 2, 200), study_of(slurm, tmp_path / "b", 1)
