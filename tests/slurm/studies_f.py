@@ -57,9 +57,15 @@ def slowed():
 
 @register(Declaration("slowly", "Slowly", Hparams, Privileges.NOISE_RATE))
 class Slowly(CoTeaching):
+    shortest = 0.0  # the first epoch is slowed only where nothing is to happen at all
+
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        self.shortest = 60.0 if epoch == 0 else 0.0
+
     def step(self, batch):
-        began = time.monotonic()
-        while slowed() and time.monotonic() - began < float(os.environ["PAUSE"]):
+        began, pause = time.monotonic(), float(os.environ.get("PAUSE", 0))
+        while slowed() and self.shortest <= pause > time.monotonic() - began:
             time.sleep(0.02)
         return super().step(batch)
 """
