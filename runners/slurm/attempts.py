@@ -1,4 +1,4 @@
-"""What each attempt of a task notes of itself: that it has begun, and how it came to its limit.
+"""What each attempt of a task notes of itself: that it has begun, and how it was warned of its end.
 
 `<submission>/attempts/<array>-<number>` holds one JSON line a note. The queue forgets; this file
 tells a task that has run from one that never started, and one that gets on from one that does not.
@@ -75,5 +75,6 @@ def progress(study: StudyFolder, cells: Iterable[str]) -> dict[str, str]:
 
 def stands_still(folder: Path, task: str) -> bool:
     """Whether the last two attempts ended at the time limit without any progress."""
-    ends = [line for line in notes(folder, task) if line.get("what") == "limit"]
-    return len(ends) >= 2 and not any(line.get("progress") for line in ends[-2:])
+    last = notes(folder, task)[-4:]
+    at_limit = [line.get("what") for line in last] == 2 * ["began", "limit"]
+    return at_limit and not any(line.get("progress") for line in last[1::2])

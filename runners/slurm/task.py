@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from runners.slurm.orders import Orders, read_orders
 from runners.slurm.times import text_of
 from runners.stopping import ended_by_sigterm
 from runners.worker import note_failure
+
+EARLY_S = 90
+"""Seconds that SLURM's warning may come too early, or Python have taken to start."""
 
 
 class RunCells:
@@ -64,7 +68,7 @@ class RunCells:
         return "all cells have ended"
 
     def checkpoint(self) -> Any:
-        """Called by submitit before the time limit: the cells write checkpoints, then end.
+        """Called by submitit before a limit or a preemption: cells write checkpoints, then end.
 
         Returns:
             What is to run after the requeue; None where further attempts would not get on either.
@@ -73,12 +77,14 @@ class RunCells:
 
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second warning would count as an attempt
         folder, orders = Path(self.folder), read_orders(Path(self.folder))
+        noted = attempts.notes(folder, self.task)
+        began = next((line for line in reversed(noted) if line.get("what") == "began"), {})
+        ran = time.time() - began.get("when", 0.0)
+        what = "limit" if ran > 60 * orders.minutes - orders.signal_s - EARLY_S else "warned"
         if self._pool is not None:
             self._pool.stop(orders.signal_s / 2)
-        began = [line for line in attempts.notes(folder, self.task) if line.get("what") == "began"]
-        before = began[-1]["progress"] if began else None
-        moved = attempts.progress(orders.place.study, self.cells) != before
-        attempts.note(folder, self.task, what="limit", progress=moved)
+        moved = attempts.progress(orders.place.study, self.cells) != began.get("progress")
+        attempts.note(folder, self.task, what=what, progress=moved)
         if attempts.stands_still(folder, self.task):
             limit = text_of(orders.minutes)
             self._fail(

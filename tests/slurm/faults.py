@@ -129,6 +129,8 @@ class Faults:
             return waiting and not processes.of_jobs(self.conf, number)
 
         self.wait_for(waits, deadline, f"{job} does not wait for its next start")
+        # A start in the second of the end before is refused: the credential counts whole seconds.
+        time.sleep(1.05 - time.time() % 1)
         # Not by its number: the last element of an array has that of the array, and means all.
         self.scontrol("update", f"jobid={job}", "StartTime=now")
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest import mock
 
 from runners import run_grid
@@ -57,9 +57,15 @@ def slowed():
 
 @register(Declaration("slowly", "Slowly", Hparams, Privileges.NOISE_RATE))
 class Slowly(CoTeaching):
+    shortest = 0.0  # the first epoch is slowed only where nothing is to happen at all
+
+    def begin_epoch(self, epoch):
+        super().begin_epoch(epoch)
+        self.shortest = 60.0 if epoch == 0 else 0.0
+
     def step(self, batch):
-        began = time.monotonic()
-        while slowed() and time.monotonic() - began < float(os.environ["PAUSE"]):
+        began, pause = time.monotonic(), float(os.environ.get("PAUSE", 0))
+        while slowed() and self.shortest <= pause > time.monotonic() - began:
             time.sleep(0.02)
         return super().step(batch)
 """
@@ -162,19 +168,52 @@ class Task:
         except FileNotFoundError:
             return 0
 
+    def notes(self) -> list[dict[str, Any]]:
+        """What its attempts have noted."""
+        return attempts.notes(self.element.manifest.folder, self.element.task)
+
     def began(self) -> int:
         """How many attempts have begun."""
-        lines = attempts.notes(self.element.manifest.folder, self.element.task)
-        return sum(line["what"] == "began" for line in lines)
+        return sum(line["what"] == "began" for line in self.notes())
 
     def wait_for_requeue(self) -> str:
-        """Waits until the task is queued once more; returns what `--status` says then."""
+        """Waits until the task is queued once more; returns what `--status` says then.
+
+        On a node that is set down, processes outlive their job by a second or two.
+        """
         self.slurm.wait_for_state(self.id, "PENDING", deadline=DEADLINE)
+        self.wait(lambda: self.cell not in self.life.study.leases.live(), "its processes end")
         return self.status()
 
     def signal(self, name: str) -> None:
         """Sends a signal as SLURM does: to the step, that is to all that srun started."""
         self.slurm.run("scancel", f"--signal={name}", f"{self.id}.0")
+
+    def warn_twice(self) -> str:
+        """Warns two attempts in which no step ends; returns what `--status` says in between."""
+
+        def warn(attempt: int) -> None:
+            self.wait(lambda: self.began() == attempt, f"attempt {attempt} begins")
+            self.wait(lambda: self.cell in self.life.study.leases.live(), "it holds its cell")
+            self.signal("USR2")
+
+        warn(1)
+        between = self.wait_for_requeue()
+        self.slurm.start_now(self.id)
+        warn(2)
+        self.slurm.wait_for_state(self.id, "FAILED", deadline=DEADLINE)
+        return between
+
+    def once_more(self) -> subprocess.Popen:
+        """Starts by hand what the task does."""
+        folder, name = str(self.element.manifest.folder), self.element.task
+        run = f"RunCells({folder!r}, {name!r}, ({self.cell!r},))()"
+        slowly = {"SLOWED": str(self.slowed.parent), "PAUSE": "2"}
+        told = {**self.life.variables, **slowly, "SLURM_ARRAY_TASK_ID": self.slowed.name}
+        env = made_runs.environment(self.life.folder, **told)
+        paths = os.pathsep.join((str(made_runs.ROOT), str(self.life.folder)))
+        line = [sys.executable, "-c", f"from runners.slurm.task import RunCells; {run}"]
+        return subprocess.Popen(line, cwd=made_runs.ROOT, env={**env, "PYTHONPATH": paths})
 
     def hurry(self) -> None:
         """From now on, steps take no longer than they must."""
@@ -184,8 +223,6 @@ class Task:
         """Waits for the record; every attempt but the first must have gone on."""
         self.hurry()
         self.wait(self.files.record.exists, "the cell is done")
-        record = self.files.read_record()
-        assert record["provenance"]["attempts"] == attempts
         assert self.went_on() == attempts - 1
         self.slurm.wait_for_state(self.id, "COMPLETED", deadline=DEADLINE)
         assert self.status().startswith("done")

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runners.slurm import attempts
 from tests import made_runs
 from tests.made_runs import ROOT
 from tests.slurm import processes
@@ -23,9 +22,8 @@ from tests.slurm.configuration import NODE
 from tests.slurm.studies_f import DEADLINE, LATER, Life, Task
 
 pytestmark = pytest.mark.slurm
-WARNED, REQUEUED, REQUEUEHELD, CANCELLED, ENDED, PREEMPTED, TWICE, ALONE, HELD, NODE_FAULTS = range(
-    10
-)
+WARNED, REQUEUED, REQUEUEHELD, CANCELLED, ENDED, PREEMPTED = range(6)
+TWICE, ALONE, HELD, NODE_FAULTS = range(6, 10)
 """Elements of the array."""
 
 
@@ -38,12 +36,8 @@ def life(slurm, tmp_path_factory) -> Life:
 def reference(life):
     """The same study, undisturbed, on this machine."""
     line = made_runs.command(life.file, life.folder / "local", "--workers", "1")
-    process = subprocess.Popen(
-        ["nice", *line],
-        cwd=life.folder,
-        env=made_runs.environment(life.folder),
-        stdout=subprocess.DEVNULL,
-    )
+    told = {"cwd": life.folder, "env": made_runs.environment(life.folder)}
+    process = subprocess.Popen(["nice", *line], stdout=subprocess.DEVNULL, **told)
     yield process
     process.kill()
     process.wait()
@@ -61,7 +55,7 @@ def stuck(life, limited):
     """A plain job that gets nowhere; it is warned twice while other tests run."""
     (task,) = life.submit("11", float("inf"), "--set", "slurm.time=2")
     with ThreadPoolExecutor(1) as pool:
-        yield task, pool.submit(warn_twice, task)
+        yield task, pool.submit(task.warn_twice)
 
 
 @pytest.fixture(scope="module")
@@ -75,38 +69,15 @@ def tasks(life, reference, limited, stuck) -> list[Task]:
 
 
 @pytest.fixture
-def twin(tasks, life):
+def twin(tasks):
     """What an element does, once more, started by hand beside it."""
-    task = tasks[TWICE]
-    for each in (task, tasks[ALONE]):
-        each.start()
-    task.wait_for_attempt(1)
-    told = {"SLOWED": str(task.slowed.parent), "PAUSE": "2", "SLURM_ARRAY_TASK_ID": str(TWICE)}
-    env = made_runs.environment(life.folder, **life.variables, **told)
-    folder, name = str(task.element.manifest.folder), task.element.task
-    run = f"RunCells({folder!r}, {name!r}, ({task.cell!r},))()"
-    line = [sys.executable, "-c", f"from runners.slurm.task import RunCells; {run}"]
-    paths = os.pathsep.join((str(ROOT), str(life.folder)))
-    process = subprocess.Popen(line, cwd=ROOT, env={**env, "PYTHONPATH": paths})
+    for task in (tasks[TWICE], tasks[ALONE]):
+        task.start()
+    tasks[TWICE].wait_for_attempt(1)
+    process = tasks[TWICE].once_more()
     yield process
     process.kill()
     process.wait()
-
-
-def warn_twice(task: Task) -> str:
-    """What `--status` says between the warnings."""
-
-    def warn(attempt: int) -> None:
-        task.wait(lambda: task.began() == attempt, f"attempt {attempt} begins")
-        task.wait(lambda: task.cell in task.life.study.leases.live(), "it holds its cell")
-        task.signal("USR2")
-
-    warn(1)
-    between = task.wait_for_requeue()
-    task.slurm.start_now(task.id)
-    warn(2)
-    task.slurm.wait_for_state(task.id, "FAILED", deadline=DEADLINE)
-    return between
 
 
 def test_a_limit_without_time_for_a_checkpoint_is_refused_before_anything_is_written(
@@ -132,24 +103,19 @@ def test_a_task_that_is_warned_twice_goes_on_twice(tasks):
     task.finish(3)
 
 
-def test_an_operator_may_requeue_a_task(tasks):
-    task = tasks[REQUEUED]
-    task.wait_for_attempt(1)
-    task.slurm.scontrol("requeue", task.id)
-    assert task.wait_for_requeue().startswith("requeued")
-    task.slurm.start_now(task.id)
-    task.finish(2)
-
-
-def test_a_task_that_is_requeued_and_held_waits_for_its_release(tasks):
-    task = tasks[REQUEUEHELD]
-    task.wait_for_attempt(1)
-    task.slurm.scontrol("requeuehold", task.id)
-    said = task.wait_for_requeue()
+def test_an_operator_may_requeue_a_task_and_hold_it(tasks):
+    requeued, held = tasks[REQUEUED], tasks[REQUEUEHELD]
+    for task, command in ((requeued, "requeue"), (held, "requeuehold")):
+        task.wait_for_attempt(1)
+        task.slurm.scontrol(command, task.id)
+    assert requeued.wait_for_requeue().startswith("requeued")
+    said = held.wait_for_requeue()
     assert said.startswith("requeued") and "release it with: scontrol release" in said
-    task.slurm.scontrol("release", task.id)
-    task.slurm.start_now(task.id)
-    task.finish(2)
+    held.slurm.scontrol("release", held.id)
+    for task in (requeued, held):
+        task.slurm.start_now(task.id)
+    for task in (requeued, held):
+        task.finish(2)
 
 
 def test_a_task_whose_step_is_cancelled_is_not_run_again_by_itself(tasks, life):
@@ -177,7 +143,7 @@ def test_a_task_that_is_asked_to_end_is_run_again(tasks, life):
 
 def test_at_its_time_limit_a_task_requeues_itself_and_goes_on(limited):
     assert limited.wait_for_requeue().startswith("requeued")
-    began, limit = attempts.notes(limited.element.manifest.folder, limited.element.task)
+    began, limit = limited.notes()
     assert limit["what"] == "limit" and limit["when"] - began["when"] > 30
     limited.slurm.start_now(limited.id)
     limited.finish(2)
@@ -204,8 +170,7 @@ def test_a_task_makes_room_for_others(tasks):
         task.slurm.start_now(task.id)
     slurm.scontrol("update", "partitionname=preempt", "GraceTime=0")
     task.finish(3)
-    ends = attempts.notes(task.element.manifest.folder, task.element.task)
-    assert [end["what"] for end in ends] == ["began", "began", "limit", "began"]
+    assert [line["what"] for line in task.notes()][-3:] == ["began", "warned", "began"]
 
 
 def test_a_task_may_be_held_before_it_runs_and_suspended_while_it_does(tasks):
