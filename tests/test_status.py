@@ -62,6 +62,7 @@ def made(tmp_path_factory) -> Iterator[Made]:
             some = "method=cross_entropy,fine_tune,clean_only,Raises"
             line = [str(study), "--results", str(results), "--workers", "0", "--only", some]
             assert main(line) == 1
+        (cell_folder(results, "Raises") / "log.txt").write_text("what a worker would leave\n")
         stale, damaged = (cell_folder(results, name) for name in ("fine_tune", "clean_only"))
         rewrite(stale / "record.json", fingerprint="f" * 64)
         (damaged / "record.json").write_text("{")
