@@ -79,6 +79,7 @@ def test_a_submitter_killed_at_any_moment_is_recovered_by_the_same_command(
         ("slurm.constraint=fast", "slurm.constraint", "Invalid feature"),
         ("slurm.mem=999G", "slurm.mem", "Requested node configuration is not available"),
         ("slurm.gpus_per_node=3", "slurm.gpus_per_node", "Requested node configuration"),
+        ("slurm.cpus_per_task=9", "slurm.cpus_per_task", "Requested node configuration"),
         ("slurm.additional={bigin: now}", "slurm.additional", "unrecognized option"),
     ],
 )
@@ -116,16 +117,9 @@ def alive(sent: Sent) -> set[str]:
     return {row.id for row in sent.cluster.squeue() if not is_final(row.state)}
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["slurm.partition=short", "slurm.time=60"], "lower slurm.time"),
-        (["slurm.cpus_per_task=9"], "slurm.cpus_per_task"),
-    ],
-    ids=["time", "cpus"],
-)
-def test_what_can_never_start_is_said_at_once_shown_and_cancelled(slurm, tmp_path, settings, words):
-    assert_stuck(study_of(slurm, tmp_path, 2), settings, words)
+def test_what_can_never_start_is_said_at_once_shown_and_cancelled(slurm, tmp_path):
+    settings = ["slurm.partition=short", "slurm.time=60"]
+    assert_stuck(study_of(slurm, tmp_path, 2), settings, "lower slurm.time")
 
 
 def test_too_long_a_time_for_the_quality_of_service_is_said_at_once(accounted_slurm, tmp_path):
