@@ -141,7 +141,11 @@ def assert_stuck(sent: Sent, settings: list[str], words: str) -> None:
 @pytest.mark.slow
 def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path):
     """One outage: submitting, looking, cancelling, waiting and watching."""
-    running_study, new = study_of(slurm, tmp_path / "a", 2, 200), study_of(slurm, tmp_path / "b", 1)
+    # Epochs enough to outlast the outage.
+    running_study, new = (
+        study_of(slurm, tmp_path / "a", 2, 1000),
+        study_of(slurm, tmp_path / "b", 1),
+    )
     waiting = running_study.start("--wait")
     slurm.wait_for(lambda: len(list(running_study.results.glob("s/leases/*__*"))) == 2, 60, "runs")
     watching = running_study.start("--watch")
