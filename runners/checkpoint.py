@@ -160,5 +160,5 @@ class Checkpoint:
         self.path.replace(aside)
 
     def remove(self) -> None:
-        """After the record is written: the checkpoint, and one that was set aside."""
+        """Removes the checkpoint, once the record is written; one that was set aside stays."""
         self.path.unlink(missing_ok=True)
