@@ -173,20 +173,29 @@ def test_only(script: str) -> None:
 
     Not all that can never run is refused: time limits of partitions and of qualities of service
     show only in the queue. What no node has is not told from what no node has now: while some are
-    down or drained, only real submission tells.
+    down, drained or not yet known to a controller that has just begun, only real submission tells.
 
     Raises:
         Refused: with sbatch's own words.
         CommandMissing: there is no sbatch.
         ControllerDown: no answer.
     """
+    words = _objection(script)
+    if NO_NODE in words.lower():
+        if not all(map(USABLE.match, _node_states())):
+            return
+        # Only now it is sure that all nodes were usable before the question.
+        words = _objection(script)
+    if words:
+        raise Refused(words)
+
+
+def _objection(script: str) -> str:
+    """What sbatch has against a script; empty if nothing."""
     done = run(["sbatch", "--test-only"], script)
     if is_down(done):
         raise ControllerDown(no_answer(done))
-    if done.returncode != 0:
-        words = words_of(done)
-        if NO_NODE not in words.lower() or all(map(USABLE.match, _node_states())):
-            raise Refused(words)
+    return words_of(done) if done.returncode != 0 else ""
 
 
 def _node_states() -> list[str]:
