@@ -28,7 +28,8 @@ class UserError(Exception):
 
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """Arguments that every command on a study has: its file, its cells and the folders."""
-    made = argparse.ArgumentParser(prog=prog, description=description)
+    # An abbreviation would stay in the command lines that are suggested.
+    made = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
     made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
     made.add_argument(
         "--only",

@@ -74,14 +74,17 @@ def _show(
     def look() -> tuple[Plan, str]:
         return control.plan_with_queue(selected, folder)
 
+    # What was sent to SLURM goes on there, also where the command that asks does not say so.
+    is_elsewhere = study.run.backend != "slurm" and not options.backend and control.was_sent(folder)
+    command = command_line(*(["--backend=slurm"] if is_elsewhere else []))
     if options.watch:
         submitted = look()[0].queue or study.run.backend == "slurm"
         seconds = study.slurm.poll_seconds if submitted else LOOK_S
         with contextlib.suppress(KeyboardInterrupt):  # ends the look, not the run
-            watch(look, control.pauses(seconds), folder, command_line())
+            watch(look, control.pauses(seconds), folder, command)
         return 0
     plan, silence = look()
-    print(describe_status(plan, folder, command_line(), silence=silence))
+    print(describe_status(plan, folder, command, silence=silence))
     return 0
 
 
@@ -97,15 +100,25 @@ def _run_on_slurm(
     def prepare() -> None:
         _prepare(folder, study, grid, options.results)
 
-    code = control.send(study, options, selected, place, _is_wanted(options), prepare)
-    if code or options.dry_run or not options.wait:
-        return code
-
     def look() -> tuple[Plan, str]:
         return control.plan_with_queue(selected, folder)
 
     pause = control.pauses(study.slurm.poll_seconds)
-    after, tried = wait(look, pause, folder, study.slurm.max_running)
+    left, tried, said = list(selected), set(), ""
+    while left:
+        sent = control.send(study, options, left, place, _is_wanted(options), prepare)
+        goes_on = options.wait and not options.dry_run and (sent.left or not sent.code)
+        if sent.words and sent.words != said:
+            later = "they follow" if goes_on else f"send the rest later with: {command_line()}"
+            print(f"{sent.words}; {later}", file=sys.stderr, flush=True)
+        if not goes_on:
+            return sent.code
+        said = sent.words
+        if sent.left:
+            pause(True)
+        left = [cell for cell in left if cell.name in sent.left]
+        after, waited = wait(look, pause, folder, study.slurm.max_running)
+        tried |= waited
     _remove_old_checkpoints(after, folder)
     return closing_words(after, bool(tried), tried, folder)
 

@@ -75,12 +75,9 @@ def test_without_a_number_a_task_has_as_many_cells_as_run_at_once():
     assert [len(task) for task in make_tasks(works(*[60] * 3), None, at_once=1)] == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
-    ("size", "submit", "most"),
-    [(1001, None, 1000), (16, None, 15), (1001, 200, 200), (1001, 0, 1), (1, None, 1), (0, 5, 1)],
-)
-def test_an_array_stays_within_the_clusters_and_the_users_limit(size, submit, most):
-    assert array_limit(size, submit) == most
+@pytest.mark.parametrize(("size", "most"), [(1001, 1000), (16, 15), (2, 1), (1, 1), (0, 1)])
+def test_an_array_stays_within_the_limit_of_the_cluster(size, most):
+    assert array_limit(size) == most
 
 
 def test_a_hundred_thousand_cells_are_divided_in_seconds():

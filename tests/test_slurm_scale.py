@@ -173,19 +173,41 @@ def test_a_controller_that_goes_while_sbatch_runs_is_tried_again_and_then_said(
     assert {a.state for a in second.arrays} == {Sent.SUBMITTED}
 
 
-def test_what_was_sent_before_a_refusal_is_kept_and_said(cluster, here, capsys):
+@pytest.mark.parametrize(
+    ("words", "code", "end"),
+    [
+        ("QOSMaxSubmitJobPerUserLimit", 1, "send the rest later with: python "),
+        ("Invalid qos", 2, "; 1 were sent before, the same command sends the rest"),
+    ],
+)
+def test_what_was_sent_before_a_refusal_is_kept_and_said(cluster, here, capsys, words, code, end):
     good = (cluster.folder / "bin" / "sbatch").read_text()
-    full = "if Path({queue!r}).read_text():\n    sys.exit('QOSMaxSubmitJobPerUserLimit')\n"
-    limited = good.replace("script =", full.format(queue=str(cluster.queue)) + "script =")
-    cluster.make("sbatch", limited)
+    full = f"if Path({str(cluster.queue)!r}).read_text():\n    sys.exit({words!r})\n"
+    cluster.make("sbatch", good.replace("script =", full + "script ="))
     cluster.make("scontrol", "#!/bin/sh\necho 'MaxArraySize = 3'\n")
-    assert here("--set", "axes.seed=4") == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("slurm.cells_per_task or slurm.qos: SLURM refuses: QOSMaxSubmit")
-    assert line.endswith("; 1 were sent before, the same command sends the rest")
+    assert here("--set", "axes.seed=6") == code
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "warning" not in line)
+    assert end in line and "slurm.qos" in line
     cluster.make("sbatch", good)
-    assert here("--set", "axes.seed=4") == 0
-    assert "4 cells: 2 missing, 2 queued\nsubmitted 2 cells" in capsys.readouterr().out
+    assert here("--set", "axes.seed=6") == 0
+    assert "6 cells: 4 missing, 2 queued\nsubmitted 4 cells" in capsys.readouterr().out
+
+
+ROOM = """    elements = int(re.search(r"--array=0-([0-9]+)", sys.stdin.read())[1]) + 1
+    sys.exit("QOSMaxSubmitJobPerUserLimit" if elements > {room} else 0)"""
+
+
+@pytest.mark.parametrize("room", [2, 37, 99, 100])
+def test_as_many_tasks_are_sent_as_the_user_may_queue(cluster, here, capsys, room):
+    good = (cluster.folder / "bin" / "sbatch").read_text()
+    cluster.make("sbatch", good.replace("    sys.exit(0)", ROOM.format(room=room)))
+    assert here("--set", "axes.seed=100") == int(room < 100)
+    out, err = capsys.readouterr()
+    assert f"submitted {room} cells in {room} tasks of 1 array," in out
+    assert len(cluster.queue.read_text().splitlines()) == room
+    assert room == 100 or " not sent: SLURM takes no more" in err
+    (made,) = read_all(cluster.results / "s").found
+    assert len(json.loads((made.folder / "orders.json").read_text())["jobs"]) == room
 
 
 def test_results_that_other_machines_cannot_see_are_warned_of_with_the_reason(

@@ -54,15 +54,13 @@ def make_arrays(tasks: Sequence[Task], most: int) -> list[tuple[Task, ...]]:
     return _even(tasks, most)
 
 
-def array_limit(max_array_size: int, submit_limit: int | None = None) -> int:
+def array_limit(max_array_size: int) -> int:
     """The most elements of one array.
 
     Args:
         max_array_size: the cluster's MaxArraySize; 0 and 1 mean that it has no arrays.
-        submit_limit: jobs that this user may have in the queue, where it is known; elements count.
     """
-    own = max(1, max_array_size - 1)
-    return own if submit_limit is None else max(1, min(own, submit_limit))
+    return max(1, max_array_size - 1)
 
 
 def task_seconds(task: Task, at_once: int) -> float:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from runners.slurm.words import culprit
+from runners.slurm.words import culprit, is_full
 
 TIMEOUT = 60
 """Seconds; commands without a controller give up by themselves after 9 to 18."""
@@ -44,11 +44,12 @@ class Refused(SlurmError):
 
     Attributes:
         key: the key of the study that is to blame, as far as sbatch's words tell.
+        full: whether fewer jobs, or the same later, may be taken.
     """
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
-        self.key = culprit(words)
+        self.key, self.full = culprit(words), is_full(words)
 
 
 def environment() -> dict[str, str]:

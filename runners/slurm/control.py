@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.backlog import Job
@@ -21,7 +21,8 @@ from runners.slurm.commands import CommandMissing, ControllerDown, SlurmError, r
 from runners.slurm.elements import Queue
 from runners.slurm.manifest import Manifest
 from runners.slurm.recovery import settle, withdraw
-from runners.slurm.submit import Shipment, check, dry_run, submit, why_stuck
+from runners.slurm.shipment import QueueFull, Shipment, fitting
+from runners.slurm.submit import dry_run, submit, why_stuck
 from runners.slurm.truth import in_the_queue
 from runners.store import Sight, StudyFolder
 
@@ -51,6 +52,26 @@ def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, st
     return replace(plan, claims=claims, queue=added, warnings=warnings), silence
 
 
+def was_sent(study: StudyFolder) -> bool:
+    """Whether anything of a study was ever sent to SLURM."""
+    return any(made.sent for made in manifest.read_all(study.path).found)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a submission.
+
+    Attributes:
+        code: the exit code of a command that does no more.
+        left: cells that are not sent because this user has all jobs in the queue that he may have.
+        words: about these.
+    """
+
+    code: int
+    left: frozenset[str] = frozenset()
+    words: str = ""
+
+
 def send(
     study: Study,
     options: argparse.Namespace,
@@ -58,8 +79,8 @@ def send(
     place: Place,
     wanted: Callable[[Sight], bool],
     prepare: Callable[[], None],
-) -> int:
-    """Submits what is to run and returns the exit code; with `--dry-run` prints it.
+) -> Outcome:
+    """Submits what is to run; with `--dry-run` prints it.
 
     Args:
         wanted: which cells are to run.
@@ -80,20 +101,25 @@ def send(
         plan, jobs = to_run()
         if options.dry_run:
             _show_script(study, place, plan, jobs)
-            return 0
+            return Outcome(0)
         if jobs:
-            check(Shipment(jobs, dict(plan.seconds), study), place.study)
+            fitting(Shipment(jobs, dict(plan.seconds), study), place.study.path)
         prepare()
         with _submitting(place.study):
             settle(place.study, Queue(client.squeue()))
-            made = _send(study, place, *to_run())
-        return _closing_words(made) if made else 0
+            plan, jobs = to_run()
+            made = _send(study, place, plan, jobs)
+        return _closing_words(made, jobs) if made else Outcome(0)
+    except QueueFull as error:
+        if not options.wait:
+            raise
+        return Outcome(1, frozenset(job.cell.name for job in jobs), str(error))
     except CommandMissing as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
     except ControllerDown as error:
         again = command_line()
         print(f"{error}; what was sent is noted, go on later with: {again}", file=sys.stderr)
-        return 1
+        return Outcome(1)
     except SlurmError as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
 
@@ -111,21 +137,31 @@ def _send(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> Manife
         print("nothing to submit")
         return None
     shipment = Shipment(jobs, dict(plan.seconds), study)
-    made = submit(jobs, shipment, place)
-    print(f"submitted {shipment.words(len(made.arrays))}")
+    made = submit(shipment, place)
+    sent = shipment.first(sum(len(array.tasks) for array in made.sent))
+    print(f"submitted {sent.words(len(made.sent))}")
     return made
 
 
-def _closing_words(made: Manifest) -> int:
-    """Says what was sent and what to type next; returns the exit code, 1 if it can never start."""
-    numbers = ", ".join(str(array.id) for array in made.arrays)
+def _closing_words(made: Manifest, jobs: Sequence[Job]) -> Outcome:
+    """Says what was sent and what to type next."""
+    numbers = ", ".join(str(array.id) for array in made.sent)
     print(f"jobs: {numbers}; logs: {made.folder}", flush=True)
     if stuck := why_stuck(made):
         cancel = command_line("--cancel")
         print(f"job {numbers} can never start: {stuck}; first: {cancel}", file=sys.stderr)
-        return 1
+        return Outcome(1)
     print(f"watch: {command_line('--watch')}\ncancel: {command_line('--cancel')}")
-    return 0
+    sent = {cell for array in made.sent for cells in array.tasks for cell in cells}
+    left = frozenset(job.cell.name for job in jobs) - sent
+    if not left:
+        return Outcome(0)
+    cells = "1 cell is" if len(left) == 1 else f"{len(left)} cells are"
+    words = (
+        f"{cells} not sent: SLURM takes no more jobs of yours while these are in the queue: raise "
+        "slurm.cells_per_task or change slurm.qos"
+    )
+    return Outcome(1, left, words)
 
 
 def _show_script(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> None:

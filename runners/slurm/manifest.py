@@ -94,6 +94,11 @@ class Manifest:
         """Whether the fate of every array is known."""
         return all(array.state not in (Sent.PLANNED, Sent.SENDING) for array in self.arrays)
 
+    @property
+    def sent(self) -> tuple[Array, ...]:
+        """The arrays that SLURM has taken."""
+        return tuple(array for array in self.arrays if array.id is not None)
+
     def elements(self) -> Iterator[tuple[Array, int, tuple[str, ...]]]:
         """Every task: its array, its number in it and its cells."""
         for array in self.arrays:

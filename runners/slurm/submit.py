@@ -7,29 +7,25 @@ import io
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from runners.backlog import Job
-from runners.config import Study
 from runners.options import UserError
 from runners.place import Place
 from runners.slurm import client, manifest
 from runners.slurm.attempts import name_of
-from runners.slurm.chunks import Task, Work, array_limit, make_arrays, make_tasks
+from runners.slurm.chunks import Task
 from runners.slurm.client import Row
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
 from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
-from runners.slurm.orders import at_once, write_orders
+from runners.slurm.orders import write_orders
 from runners.slurm.recovery import withdraw
 from runners.slurm.script import executor, prepare_environment, text
+from runners.slurm.shipment import Shipment, fitting, refusal
 from runners.slurm.task import RunCells
-from runners.slurm.times import text_of
 from runners.slurm.words import Outlook, reason
 from runners.store import StudyFolder
 
-SHORTEST_MINUTES = 2
 BACK_OFF_S = (5.0, 10.0)
 LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
 NOT_LOOKED_AT = ("None", "Priority")
@@ -37,43 +33,6 @@ NOT_LOOKED_AT = ("None", "Priority")
 
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9p", "smb", "cifs")
 """Beginnings of the names of file systems that several machines can mount."""
-
-
-class Shipment:
-    """Jobs as tasks and arrays of one study, and what they ask for.
-
-    Raises:
-        UserError: the time limit is too short to get on.
-    """
-
-    def __init__(self, jobs: Sequence[Job], seconds: dict[str, float], study: Study) -> None:
-        self.run, self.slurm = study.run, study.slurm
-        if self.slurm.time < SHORTEST_MINUTES:
-            raise UserError(
-                f"slurm.time: {self.slurm.time} is not allowed: must be at least "
-                f"{SHORTEST_MINUTES} minutes, to start and to write a checkpoint before the limit"
-            )
-        self.at_once = at_once(self.run, self.slurm)
-        works = [Work(job.cell.name, job.cell.dataset, seconds[job.cell.name]) for job in jobs]
-        self.tasks = make_tasks(works, self.slurm.cells_per_task, self.at_once)
-        self.seconds = sum(seconds[job.cell.name] for job in jobs)
-
-    def arrays(self) -> list[tuple[Task, ...]]:
-        """The tasks in arrays of a size that the cluster takes."""
-        return make_arrays(self.tasks, array_limit(client.max_array_size()))
-
-    def words(self, arrays: int) -> str:
-        """What is sent, for a person."""
-        cells = sum(map(len, self.tasks))
-        most = max(map(len, self.tasks))
-        on_gpu = self.slurm.gpus_per_node or self.slurm.gres
-        kind, beside = ("GPU", self.run.cells_per_gpu) if on_gpu else ("core", 1)
-        hours = self.seconds / beside / 3600
-        return (
-            f"{cells} cells in {len(self.tasks)} tasks of {arrays} array{'s' * (arrays != 1)}, "
-            f"up to {most} cells a task, {self.at_once} at once, time limit "
-            f"{text_of(self.slurm.time)}, about {hours:.1f} {kind}-hours (estimated)"
-        )
 
 
 def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
@@ -87,46 +46,37 @@ def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
     print(text(made, len(arrays[0])))
 
 
-def check(shipment: Shipment, study: StudyFolder) -> None:
-    """Asks SLURM whether it would take the first array, before anything is written.
-
-    Raises:
-        UserError: sbatch refuses.
-        SlurmError: SLURM cannot be used or does not answer.
-    """
-    prepare_environment()
-    sender = executor(study.path / manifest.FOLDER, "test", shipment.run, shipment.slurm)
-    try:
-        client.test_only(text(sender, len(shipment.arrays()[0])))
-    except Refused as error:
-        raise _refusal(error) from error
-
-
-def submit(jobs: Sequence[Job], shipment: Shipment, place: Place) -> Manifest:
+def submit(shipment: Shipment, place: Place) -> Manifest:
     """Sends all tasks; returns the manifest as it is then. Only under the lease `SUBMITTING`.
+
+    What is above the number of jobs that this user may have in the queue is left out.
 
     Raises:
         UserError: sbatch refuses.
         SlurmError: no answer from SLURM; what was sent is noted, the rest can be sent again.
         OSError: the study's folder cannot be written.
     """
-    study = place.study
-    prepare_environment()
-    arrays = shipment.arrays()
-    made = manifest.plan(study.path, [[_names(task) for task in array] for array in arrays])
-    write_orders(made.folder, jobs, place, shipment.run, shipment.slurm)
-    for array in made.arrays:
+    path = place.study.path
+    shipment = fitting(shipment, path)
+    made = manifest.plan(path, [[_names(task) for task in each] for each in shipment.arrays()])
+    write_orders(made.folder, shipment.jobs, place, shipment.run, shipment.slurm)
+    for number, array in enumerate(made.arrays):
         try:
             made = _send(made, array, shipment)
-        except UserError as error:
-            raise UserError(f"{error}{_sent_before(made)}") from error
-    _warn_of_local_disk(study.path)
+        except Refused as error:
+            made = made.noting(array.name, Sent.REFUSED, words=str(error))
+            if not (number and error.full):
+                raise UserError(f"{refusal(error)}{_sent_before(made)}") from error
+            for unsent in made.arrays[number + 1 :]:
+                made = made.noting(unsent.name, Sent.NEVER)
+            break
+    _warn_of_local_disk(path)
     return made
 
 
 def _sent_before(made: Manifest) -> str:
     """What a refusal leaves in the queue, as the end of a sentence; if nothing, also no files."""
-    if sent := [array.id for array in made.arrays if array.id]:
+    if sent := [array.id for array in made.sent]:
         return f"; {', '.join(sent)} were sent before, the same command sends the rest"
     shutil.rmtree(made.folder)
     with contextlib.suppress(OSError):  # of other submissions
@@ -138,20 +88,12 @@ def _names(task: Task) -> list[str]:
     return [work.cell for work in task]
 
 
-def _refusal(error: Refused) -> UserError:
-    key = error.key or "slurm"
-    return UserError(f"{key}: SLURM refuses: {error}: must be what this cluster offers")
-
-
 def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
     """Sends one array, again after a while if the controller does not answer."""
     for pause in (*BACK_OFF_S, None):
         made = made.noting(array.name, Sent.SENDING)
         try:
             number = _sbatch(made, array, shipment)
-        except Refused as error:
-            made.noting(array.name, Sent.REFUSED, words=str(error))
-            raise _refusal(error) from error
         except ControllerDown as error:
             if pause is None:
                 raise

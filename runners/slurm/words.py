@@ -135,7 +135,9 @@ CULPRITS = {
     "invalid account": "slurm.account",
     "invalid qos": "slurm.qos",
     "qosmaxsubmit": "slurm.cells_per_task or slurm.qos",
+    "qosgrpsubmit": "slurm.cells_per_task or slurm.qos",
     "assocmaxsubmit": "slurm.cells_per_task or slurm.account",
+    "assocgrpsubmit": "slurm.cells_per_task or slurm.account",
     "accounting/qos policy": "slurm.account or slurm.qos",
     "invalid feature": "slurm.constraint",
     "invalid generic resource": "slurm.gres",
@@ -158,3 +160,8 @@ CULPRITS = {
 def culprit(words: str) -> str | None:
     """The key that made sbatch refuse, or None if its words do not tell."""
     return next((key for part, key in CULPRITS.items() if part in words.lower()), None)
+
+
+def is_full(words: str) -> bool:
+    """Whether sbatch refused because this user, or the account, has too many jobs in the queue."""
+    return any(part in words.lower() for part in ("maxsubmit", "grpsubmit"))

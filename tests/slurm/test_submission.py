@@ -94,13 +94,27 @@ def test_what_the_cluster_lacks_is_a_sentence_about_our_key_and_nothing_is_writt
     [
         ("slurm.account=nobody", "slurm.account", "Invalid account"),
         ("slurm.qos=gold", "slurm.qos", "Invalid qos"),
-        ("slurm.qos=few", "slurm.cells_per_task or slurm.qos", "QOSMaxSubmitJobPerUserLimit"),
     ],
 )
-def test_accounts_qualities_and_submit_limits_are_refused_the_same_way(
+def test_accounts_and_qualities_are_refused_the_same_way(
     accounted_slurm, tmp_path, setting, key, words
 ):
     assert_refused(study_of(accounted_slurm, tmp_path, 3), setting, key, words)
+
+
+def test_as_many_tasks_are_in_the_queue_as_the_user_may_have_and_waiting_sends_the_rest(
+    accounted_slurm, tmp_path
+):
+    sent, few = study_of(accounted_slurm, tmp_path, 3), ("--set", "slurm.qos=few")
+    out, err = sent.type(*LATER, *few, code=1)
+    assert "submitted 2 cells in 2 tasks" in out and "1 cell is not sent" in err
+    assert len(sent.queued_cells()) == 2 and sent.states()["missing"] == 1
+    _, err = sent.type(*LATER, *few, code=2)
+    assert "slurm.cells_per_task or slurm.qos: SLURM refuses: " in err
+    assert "QOSMaxSubmitJobPerUserLimit" in err and len(list(sent.results.glob("s/slurm/*"))) == 1
+    sent.type("--cancel")
+    out, err = sent.type(*few, "--retry-failed", "--wait")
+    assert "they follow" in err and "submitted 1 cells" in out and "3 of 3 cells done" in out
 
 
 def assert_refused(sent: Sent, setting: str, key: str, words: str) -> None:
