@@ -15,11 +15,15 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.faults import Job
 
 SITE = '''
-"""Kills a submitter at the moment that KILL_AT names; tasks inherit the variable and live."""
+"""Kills a submitter at the moment that KILL_AT names; tasks inherit the variable and live.
 
-import os, pathlib, signal, subprocess
+At their checkpoints, tasks wait for the file that HOLD names.
+"""
+
+import os, pathlib, signal, subprocess, time
 
 moment = os.environ.get("KILL_AT") if "SLURM_JOB_ID" not in os.environ else None
+held = os.environ.get("HOLD") if "SLURM_JOB_ID" in os.environ else None
 popen, rename, replace = subprocess.Popen.__init__, pathlib.Path.rename, pathlib.Path.replace
 renamed = []
 
@@ -45,6 +49,11 @@ def checked_replace(self, target):
     done = replace(self, target)
     if submitted and moment == "after the first note":
         die()
+    end = time.monotonic() + 120
+    while held and pathlib.Path(target).name == "checkpoint.pt" and time.monotonic() < end:
+        if os.path.exists(held):
+            break
+        time.sleep(0.05)
     return done
 
 subprocess.Popen.__init__ = checked_popen

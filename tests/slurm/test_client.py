@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runners.slurm import client, times, words
-from runners.slurm.commands import ControllerDown, Refused
+from runners.slurm.commands import Refused
 from runners.slurm.words import Outlook
 from tests.slurm.configuration import NODE
 
@@ -104,16 +104,6 @@ def test_a_job_that_can_never_start_says_what_to_change(here, options, code, key
 def test_times_mean_to_sbatch_what_they_mean_to_us(here, text):
     job = here.submit("true", "--hold", f"--time={text}")
     assert times.minutes_of(here.details(job)["TimeLimit"]) == times.minutes_of(text)
-
-
-def test_without_a_controller_there_is_no_verdict(here):
-    here.stop_controller()
-    try:
-        with pytest.raises(ControllerDown, match="Unable to contact"):
-            client.squeue()
-    finally:
-        here.start_controller()
-    assert client.sacct(["1"]) == {}
 
 
 def test_the_accounting_tells_attempts_and_exit_codes(accounted_slurm, monkeypatch):

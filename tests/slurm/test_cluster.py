@@ -1,4 +1,4 @@
-"""The test cluster is a real SLURM, has the faults that tests need, and leaves nothing behind."""
+"""The test cluster is a real SLURM and leaves nothing behind; its faults are for other tests."""
 
 from __future__ import annotations
 
@@ -51,60 +51,6 @@ def test_elements_of_an_array_run_each_with_a_gpu_of_its_own(slurm, tmp_path):
 def test_what_the_cluster_lacks_is_refused(slurm, options, words):
     code, said = slurm.ask("sbatch", *options, script="#!/bin/sh\n")
     assert code != 0 and words in said
-
-
-def test_a_requeued_job_starts_again_without_the_two_minutes(slurm):
-    job = slurm.submit("srun sleep 300")
-    slurm.wait_for_task(job)
-    slurm.scontrol("requeue", job)
-    slurm.start_now(job)
-    slurm.wait_for_state(job, "RUNNING", deadline=30)
-    assert slurm.details(job)["Restarts"] == "1" and slurm.node_state() != "drained"
-    slurm.run("scancel", job)
-    slurm.wait_for_state(job, "CANCELLED")
-
-
-def test_a_job_of_main_takes_the_place_of_one_that_can_be_preempted(slurm):
-    low = slurm.submit("srun sleep 300", "--partition=preempt", "--exclusive")
-    slurm.wait_for_state(low, "RUNNING")
-    high = slurm.submit("true", "--exclusive")
-    assert slurm.wait_for_state(high, *ENDED) == "COMPLETED"
-    assert slurm.state(low) == "PENDING"
-    slurm.run("scancel", low)
-
-
-def test_jobs_outlive_an_outage_of_the_controller(slurm):
-    job = slurm.submit("srun sleep 300")
-    slurm.wait_for_task(job)
-    slurm.stop_controller()
-    code, words = slurm.ask("scontrol", "ping")
-    assert code != 0 or "DOWN" in words
-    slurm.start_controller()
-    assert slurm.state(job) == "RUNNING"
-    slurm.kill_task(job)
-    assert slurm.wait_for_state(job, *ENDED) == "FAILED"
-
-
-def test_jobs_of_a_node_that_is_set_down_wait_until_it_is_back(slurm):
-    job = slurm.submit("srun sleep 300")
-    slurm.wait_for_task(job)
-    slurm.node_down()
-    slurm.wait_for_state(job, "PENDING")
-    slurm.node_resume()
-    slurm.start_now(job)
-    slurm.wait_for_state(job, "RUNNING")
-    slurm.run("scancel", job)
-    slurm.wait_for_state(job, "CANCELLED")
-
-
-def test_a_node_that_lost_power_comes_back_without_its_job_which_is_requeued(slurm):
-    job = slurm.submit("srun sleep 300")
-    tasks = slurm.wait_for_task(job)
-    slurm.lose_power()
-    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in tasks)
-    slurm.restore_power()
-    slurm.wait_for_state(job, "PENDING")
-    slurm.run("scancel", job)
 
 
 def test_accounts_and_the_end_of_jobs_are_on_the_books(accounted_slurm):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runners.slurm import client
+from runners.slurm.commands import ControllerDown
 from runners.slurm.manifest import read_all
 from runners.slurm.words import is_final
 from tests.made_runs import run_grid
@@ -152,20 +154,21 @@ def assert_stuck(sent: Sent, settings: list[str], words: str) -> None:
     assert sent.rows() == [] and sent.states() == {"failed": 2}
 
 
-@pytest.mark.slow
-def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path):
+def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path, monkeypatch):
     """One outage: submitting, looking, cancelling, waiting and watching."""
-    # Epochs enough to outlast the outage.
-    running_study, new = (
-        study_of(slurm, tmp_path / "a", 2, 1000),
-        study_of(slurm, tmp_path / "b", 1),
-    )
-    waiting = running_study.start("--wait")
+    running_study, new = study_of(slurm, tmp_path / "a", 2), study_of(slurm, tmp_path / "b", 1)
+    go = tmp_path / "go"
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, slurm.env[name])
+    waiting = running_study.start("--wait", HOLD=str(go))
     slurm.wait_for(lambda: len(list(running_study.results.glob("s/leases/*__*"))) == 2, 60, "runs")
     watching = running_study.start("--watch")
     slurm.stop_controller()
     try:
         runs = [new.start(), running_study.start("--cancel"), running_study.start("--status")]
+        with pytest.raises(ControllerDown, match="Unable to contact"):
+            client.squeue()
+        assert client.sacct(["1"]) == {}
         (_, sending), (_, cancelling) = (run.ends(1) for run in runs[:2])
         status, _ = runs[2].ends()
         for seen in (waiting.err, watching.out):
@@ -177,6 +180,7 @@ def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path):
         assert not new.results.exists()
     finally:
         slurm.start_controller()
+        go.touch()
     assert "2 of 2 cells done" in waiting.ends()[0]
     assert watching.ends()[0].splitlines()[-1] == "2 cells: 2 done"
     new.type(*LATER)
