@@ -22,7 +22,7 @@ from runners.slurm.elements import Queue
 from runners.slurm.manifest import Manifest
 from runners.slurm.recovery import settle, withdraw
 from runners.slurm.shipment import QueueFull, Shipment, fitting
-from runners.slurm.submit import dry_run, submit, why_stuck
+from runners.slurm.submit import dry_run, local_disk, submit, why_stuck
 from runners.slurm.truth import in_the_queue
 from runners.store import Sight, StudyFolder
 
@@ -104,6 +104,8 @@ def send(
             return Outcome(0)
         if jobs:
             fitting(Shipment(jobs, dict(plan.seconds), study), place.study.path)
+            if warning := local_disk(place.study.path):
+                print(warning, file=sys.stderr)
         prepare()
         with _submitting(place.study):
             settle(place.study, Queue(client.squeue()))

@@ -70,7 +70,6 @@ def submit(shipment: Shipment, place: Place) -> Manifest:
             for unsent in made.arrays[number + 1 :]:
                 made = made.noting(unsent.name, Sent.NEVER)
             break
-    _warn_of_local_disk(path)
     return made
 
 
@@ -151,14 +150,15 @@ def _can_start(row: Row) -> bool:
     return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.PASSES
 
 
-def _warn_of_local_disk(folder: Path) -> None:
+def local_disk(folder: Path) -> str:
+    """A warning if a folder seems to be on a disk of this machine alone, else ""."""
     kind = _file_system(folder)
-    if kind and not kind.startswith(SHARED):
-        print(
-            f"warning: {folder} is on a file system of type {kind}, which nodes other than this "
-            "machine may not see: --results must be a folder that all nodes share",
-            file=sys.stderr,
-        )
+    if not kind or kind.startswith(SHARED):
+        return ""
+    return (
+        f"warning: {folder} is on a file system of type {kind}, which nodes other than this "
+        "machine may not see: --results must be a folder that all nodes share"
+    )
 
 
 def _file_system(folder: Path) -> str:
