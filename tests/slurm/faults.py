@@ -154,10 +154,38 @@ class Faults:
     def node_resume(self, deadline: float = 60) -> None:
         """The node is usable again, once nothing of its jobs before is left on it."""
         self.wait_for(lambda: not processes.of_jobs(self.conf), deadline, "tasks do not end")
-        # Refused if it came back by itself.
-        self.ask("scontrol", "update", f"nodename={NODE}", "state=resume")
-        usable = ("idle", "mixed", "allocated")
-        self.wait_for(lambda: self.node_state() in usable, deadline, f"{NODE} does not come back")
+        update = ("scontrol", "update", f"nodename={NODE}", "state=resume")
+        self.ask(*update)  # refused if it came back by itself
+
+        def usable() -> bool:
+            state = self.node_state()
+            if state.startswith("down"):
+                self.ask(*update)
+            return state in ("idle", "mixed", "allocated")
+
+        self.wait_for(usable, deadline, f"{NODE} does not come back")
+
+    def start_too_soon(self, job: str) -> None:
+        """The node is set down and, at once, usable again: the job meets its own processes there.
+
+        SLURM then drains the node and holds the job, for a person.
+        """
+        old = processes.of_jobs(self.conf, self.details(job)["JobId"])
+        for pid in old:
+            os.kill(pid, signal.SIGSTOP)
+        self.node_down()
+        self.wait_for_state(job, "PENDING")
+        self.scontrol("update", f"nodename={NODE}", "state=resume")
+        time.sleep(1.05 - time.time() % 1)  # as in `start_now`
+        self.scontrol("update", f"jobid={job}", "StartTime=now")
+        held = "launch failed requeued held"
+        try:
+            self.wait_for(lambda: self.job(job).reason == held, 60, f"{job} is not held")
+        finally:
+            for pid in old:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        self.node_resume()
 
     def lose_power(self) -> None:
         """The node and all on it dies without a word; the controller notices after 40 s."""
@@ -171,9 +199,9 @@ class Faults:
         # word that it had from the node.
         time.sleep(max(0.0, self.lost_power + 2 - time.time()))
         self._start_slurmd("-b")
-        # The controller takes its time to see the boot; then it sets the node down, for a person.
-        with contextlib.suppress(TimeoutError):
-            processes.poll(lambda: self.node_state().startswith("down"), 10, lambda: "")
+        # The controller takes its time to see the boot; then it requeues what ran, and may set the
+        # node down, for a person.
+        self.wait_for(lambda: "RUNNING" not in {j.state for j in self.squeue()}, 60, "no boot seen")
         self.node_resume()
 
     def wait_for_task(self, job: str, deadline: float = 60) -> list[int]:

@@ -219,11 +219,10 @@ def test_a_task_goes_on_when_its_node_is_back(tasks):
     task, slurm = tasks[NODE_FAULTS], tasks[NODE_FAULTS].slurm
     task.start()
     task.wait_for_attempt(1)
-    slurm.node_down()
-    try:
-        assert task.wait_for_requeue().startswith("requeued")
-    finally:
-        slurm.node_resume()
+    slurm.start_too_soon(task.id)
+    said = task.wait_for_requeue()
+    assert said.startswith("requeued") and "its start failed and it is held: release it" in said
+    slurm.scontrol("release", task.id)
     slurm.start_now(task.id)
     task.wait_for_attempt(2)
     slurm.lose_power()
