@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from datasets.base import DataError
 from runners.config import ConfigError
@@ -26,10 +27,17 @@ class UserError(Exception):
     """Something the user can mend; printed as it is, exit code 2."""
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose mistakes are one sentence, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}: see --help\n")
+
+
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """Arguments that every command on a study has: its file, its cells and the folders."""
     # An abbreviation would stay in the command lines that are suggested.
-    made = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    made = Parser(prog=prog, description=description, allow_abbrev=False)
     made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
     made.add_argument(
         "--only",

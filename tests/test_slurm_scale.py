@@ -210,6 +210,26 @@ def test_as_many_tasks_are_sent_as_the_user_may_queue(cluster, here, capsys, roo
     assert len(json.loads((made.folder / "orders.json").read_text())["jobs"]) == room
 
 
+def test_what_was_sent_to_slurm_is_suggested_to_go_on_there_whoever_asks(
+    cluster, here, capsys, monkeypatch
+):
+    words = [*command(cluster.study, cluster.results)[1:], "--set", "axes.seed=3", "--status"]
+
+    def suggested() -> list[str]:
+        monkeypatch.setattr("sys.argv", words)
+        assert run_grid.main(words[1:]) == 0
+        return [line for line in capsys.readouterr().out.splitlines() if "python " in line]
+
+    (before,) = suggested()
+    assert before.startswith("next: python ") and "--backend" not in before
+    assert here("--set", "axes.seed=2") == 0
+    capsys.readouterr()
+    (queued,) = suggested()
+    assert queued.endswith(" --backend=slurm --watch")
+    cluster.queue.write_text("")  # all are lost
+    assert all(" --backend=slurm " in line for line in suggested())
+
+
 def test_results_that_other_machines_cannot_see_are_warned_of_with_the_reason(
     cluster, here, capsys
 ):
