@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from tests.made_runs import write_study
-from tests.slurm.studies_g import LATER, Sent, study_of
+from tests.slurm.studies import LATER
+from tests.slurm.submitters import Sent, study_of
 
 pytestmark = pytest.mark.slurm
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.made_runs import write_study
-from tests.slurm.studies_h import OnSlurm, labelled
+from tests.slurm.accidents import OnSlurm, labelled
 
 pytestmark = pytest.mark.slurm
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.made_runs import write_study
-from tests.slurm.studies_h import OnSlurm, assert_equal, labelled, undisturbed
+from tests.slurm.accidents import OnSlurm, labelled
+from tests.slurm.studies import LATER, assert_equal, undisturbed
 from tests.slurm.watcher import Watcher
 
 pytestmark = pytest.mark.slurm
@@ -21,7 +22,6 @@ pytestmark = pytest.mark.slurm
 EPOCHS, WARMUP, HELD = 9, 3, 5
 FIRST, THEN = ("cross_entropy", "metalabelnet"), "fine_tune"
 ONLY_FIRST = ["--only", f"method={','.join(FIRST)}"]
-LATER = ["--set", "slurm.additional={begin: now+1hour}"]
 TWO_AT_ONCE = ["--set", "slurm.cells_per_task=3", "--set", "slurm.cpus_per_task=2"]
 
 

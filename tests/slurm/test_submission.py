@@ -18,8 +18,8 @@ from tests.made_runs import run_grid
 from tests.slurm.cluster import running
 from tests.slurm.configuration import Settings
 from tests.slurm.processes import poll
-from tests.slurm.studies_g import LATER, Sent, study_of
-from tests.slurm.studies_h import assert_equal
+from tests.slurm.studies import LATER, assert_equal
+from tests.slurm.submitters import Sent, study_of
 
 pytestmark = pytest.mark.slurm
 

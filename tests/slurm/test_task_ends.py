@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.made_runs import write_study
-from tests.slurm.studies_h import OnSlurm, assert_equal, labelled, undisturbed
+from tests.slurm.accidents import OnSlurm, labelled
+from tests.slurm.studies import LATER, assert_equal, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -43,8 +44,7 @@ def whole(on) -> Iterator[Callable[[], Path]]:
 @pytest.fixture(scope="module")
 def ended(on, whole) -> dict[str, str]:
     """The accidents; returns the last state of some tasks, by what was in them."""
-    later = ["--set", "slurm.additional={begin: now+1hour}"]
-    waiting = on.submit(*only(*WAITING), *later)
+    waiting = on.submit(*only(*WAITING), *LATER)
     on.cluster.run("scancel", waiting[0].partition("_")[0])
     alive = on.submit(*only(*ALIVE), "--set", "slurm.max_running=2", HOLD="2")
     on.cluster.run("scancel", alive[2])
@@ -157,11 +157,10 @@ def test_a_full_disk_is_the_reason_and_a_plain_run_goes_on_when_there_is_room(ti
 def test_results_that_are_removed_while_tasks_wait_are_missing_and_can_be_made(slurm, tmp_path):
     study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
     on = OnSlurm(slurm, tmp_path, study)
-    later = ["--set", "slurm.additional={begin: now+1hour}"]
-    (old,) = on.submit(*later)
+    (old,) = on.submit(*LATER)
     shutil.rmtree(on.results / "s")
     assert on.states() == {"plain": ("missing", "")}
-    (new,) = on.submit(*later)
+    (new,) = on.submit(*LATER)
     slurm.scontrol("update", f"jobid={old}", "StartTime=now")
     assert on.wait_for_end(old) == {old: "FAILED"}
     assert on.states()["plain"][0] == "queued" and slurm.state(new) == "PENDING"

@@ -19,7 +19,8 @@ from tests import made_runs
 from tests.made_runs import ROOT
 from tests.slurm import processes
 from tests.slurm.configuration import NODE
-from tests.slurm.studies_f import DEADLINE, LATER, Life, Task
+from tests.slurm.lives import DEADLINE, Life, Task
+from tests.slurm.studies import LATER
 
 pytestmark = pytest.mark.slurm
 WARNED, REQUEUED, REQUEUEHELD, CANCELLED, ENDED, PREEMPTED = range(6)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.slurm.studies_h import OnSlurm
+from tests.slurm.accidents import OnSlurm
 
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", None)
 

@@ -13,6 +13,7 @@ from runners.slurm.words import is_final
 from tests.made_runs import command, environment, write_study
 from tests.slurm.cluster import Cluster
 from tests.slurm.faults import Job
+from tests.slurm.studies import SlurmStudy
 
 SITE = '''
 """Kills a submitter at the moment that KILL_AT names; tasks inherit the variable and live.
@@ -60,9 +61,6 @@ subprocess.Popen.__init__ = checked_popen
 pathlib.Path.rename, pathlib.Path.replace = checked_rename, checked_replace
 '''
 
-LATER = ("--set", "slurm.additional={begin: now+1hour}")
-"""Jobs that wait in the queue for the whole test."""
-
 
 @dataclass(frozen=True)
 class Typed:
@@ -80,22 +78,12 @@ class Typed:
         return out, err
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A study `s` and its results in a folder, sent to a cluster by the command line."""
-
-    cluster: Cluster
-    folder: Path
-    study: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
+class Sent(SlurmStudy):
+    """A study that is sent to a cluster by the command line."""
 
     def start(self, *arguments: str, **more: str) -> Typed:
         """Types a command on the study and does not wait for its end."""
         (self.folder / "sitecustomize.py").write_text(SITE)
-        cluster = {name: self.cluster.env[name] for name in ("PATH", "SLURM_CONF")}
         settings = ["--set", "slurm.poll_seconds=1", "--backend", "slurm"]
         number = len(list(self.folder.glob("*.out")))
         out, err = self.folder / f"{number}.out", self.folder / f"{number}.err"
@@ -103,7 +91,7 @@ class Sent:
             process = subprocess.Popen(
                 command(self.study, self.results, *settings, *arguments),
                 cwd=self.folder,
-                env=environment(self.folder, **cluster, **more),
+                env=environment(self.folder, **self.variables, **more),
                 stdout=out_file,
                 stderr=err_file,
                 text=True,

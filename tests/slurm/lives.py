@@ -24,8 +24,6 @@ from tests.slurm.cluster import Cluster
 T = TypeVar("T")
 DEADLINE = 90
 """Seconds for what takes a few: the machine may be busy."""
-LATER = ("--set", "slurm.additional={begin: now+1hour}")
-"""The tasks wait until a test starts them."""
 RUNNING, OVER = {"running", "done", "failed"}, {"done", "failed"}
 SHOWN = {
     "PENDING": {"queued", "requeued", "done"},

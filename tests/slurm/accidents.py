@@ -1,20 +1,16 @@
-"""A study on a test cluster, as a person works with it: typed commands, files and the queue."""
+"""A study whose cells have accidents, worked with by typed commands, files and the queue."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runners.store import CellFolder
-from tests.made_runs import ROOT, command, environment, run_grid
-from tests.slurm.cluster import Cluster
+from tests.made_runs import command, environment, run_grid
+from tests.slurm.studies import SlurmStudy
 
 SITE = '''
 """Cells note every checkpoint and wait where they are told to, or end as their label says.
@@ -94,17 +90,8 @@ def labelled(*labels: str) -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True)
-class OnSlurm:
-    """A study `s` whose results are in `folder/results`, and the cluster that it runs on."""
-
-    cluster: Cluster
-    folder: Path
-    study: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results"
+class OnSlurm(SlurmStudy):
+    """A study whose cells keep a ledger, and wait or have accidents where they are told to."""
 
     @property
     def ledger(self) -> Path:
@@ -116,8 +103,7 @@ class OnSlurm:
         site = self.folder / "sitecustomize.py"
         if not site.exists():  # a worker may be reading it
             site.write_text(SITE)
-        cluster = {name: self.cluster.env[name] for name in ("PATH", "SLURM_CONF")}
-        return {**cluster, "LEDGER": str(self.ledger), "MARK": str(self.folder / "mark")}
+        return {**self.variables, "LEDGER": str(self.ledger), "MARK": str(self.folder / "mark")}
 
     def type(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs `run_grid.py` on the study."""
@@ -199,31 +185,3 @@ class OnSlurm:
         """What cells have noted, a line a checkpoint."""
         text = self.ledger.read_text() if self.ledger.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def assert_equal(one: Path, other: Path, cells: int) -> None:
-    """Fails unless two results folders have so many cells, equal bit for bit."""
-    script = ROOT / "analysis" / "compare_runs.py"
-    compared = subprocess.run([sys.executable, script, one, other], capture_output=True, text=True)
-    assert compared.returncode == 0, compared.stdout + compared.stderr
-    assert f"{cells} cells are equal, bit for bit" in compared.stdout
-
-
-@contextlib.contextmanager
-def undisturbed(study: Path, folder: Path) -> Iterator[Callable[[], Path]]:
-    """A local run of a study beside everything else; yields what waits for its results."""
-    line = command(study, folder / "results", "--workers", "1")
-    output = folder / "output"
-    told = {"cwd": folder, "env": environment(folder)}  # which makes the folder
-    with output.open("w") as file:
-        run = subprocess.Popen(line, stdout=file, stderr=file, **told)
-
-    def results() -> Path:
-        assert run.wait(120) == 0, output.read_text()
-        return folder / "results"
-
-    try:
-        yield results
-    finally:
-        run.kill()
-        run.wait()
