@@ -24,6 +24,7 @@ from runners.place import Place
 from runners.plan import Plan, describe, make_plan
 from runners.progress import Progress
 from runners.slurm import control
+from runners.slurm.logs import show_logs
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
 from runners.store import Sight, State, StudyFolder
@@ -37,7 +38,7 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     selected = select(grid, options.only)
     folder = StudyFolder(options.results.resolve(), study.name)
     if options.logs:
-        return control.show_logs(options.logs, selected, folder)
+        return show_logs(options.logs, selected, folder)
     if options.cancel:
         return control.cancel(folder)
     if options.status or options.watch:

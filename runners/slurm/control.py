@@ -1,4 +1,4 @@
-"""What a person asks of a study on SLURM: submit, cancel, logs, and how it stands."""
+"""What a person asks of a study on SLURM: submit, cancel, and how it stands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from runners.backlog import Job
 from runners.config import Study
@@ -112,10 +111,10 @@ def send(
             plan, jobs = to_run()
             made = _send(study, place, plan, jobs)
         return _closing_words(made, jobs) if made else Outcome(0)
-    except QueueFull as error:
+    except QueueFull:
         if not options.wait:
             raise
-        return Outcome(1, frozenset(job.cell.name for job in jobs), str(error))
+        return _unsent(frozenset(job.cell.name for job in jobs))
     except CommandMissing as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
     except ControllerDown as error:
@@ -155,13 +154,16 @@ def _closing_words(made: Manifest, jobs: Sequence[Job]) -> Outcome:
         return Outcome(1)
     print(f"watch: {command_line('--watch')}\ncancel: {command_line('--cancel')}")
     sent = {cell for array in made.sent for cells in array.tasks for cell in cells}
-    left = frozenset(job.cell.name for job in jobs) - sent
+    return _unsent(frozenset(job.cell.name for job in jobs) - sent)
+
+
+def _unsent(left: frozenset[str]) -> Outcome:
     if not left:
         return Outcome(0)
     cells = "1 cell is" if len(left) == 1 else f"{len(left)} cells are"
     words = (
-        f"{cells} not sent: SLURM takes no more jobs of yours while these are in the queue: raise "
-        "slurm.cells_per_task or change slurm.qos"
+        f"{cells} not sent: SLURM takes no more jobs of yours while so many are in the queue: "
+        "raise slurm.cells_per_task or change slurm.qos"
     )
     return Outcome(1, left, words)
 
@@ -202,37 +204,6 @@ def cancel(study: StudyFolder) -> int:
     still = "" if done.left else "; some tasks are still ending"
     print(f"{what}{still}; finished cells and checkpoints are kept")
     return int(bool(done.complaints))
-
-
-def show_logs(name: str, cells: Sequence[Cell], study: StudyFolder) -> int:
-    """Prints where the logs of a cell are and how they end; returns the exit code.
-
-    Raises:
-        UserError: the study has no such cell.
-    """
-    fits = [cell.name for cell in cells if cell.name == name] or [
-        cell.name for cell in cells if name in cell.name
-    ]
-    if len(fits) != 1:
-        found = "no cell" if not fits else f"{len(fits)} cells"
-        raise UserError(f"--logs: {name!r} is not allowed: it fits {found}: must name one cell")
-    paths = [study.cell(fits[0]).log]
-    for made in manifest.read_all(study.path).found:
-        for array, number, inside in made.elements():
-            if fits[0] in inside and array.id:
-                ends = ("out", "err")
-                paths += [made.folder / f"{array.element(number)}_0_log.{end}" for end in ends]
-    for path in paths:
-        print(f"== {path}")
-        print(_tail(path))
-    return 0
-
-
-def _tail(path: Path, lines: int = 20) -> str:
-    try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-    except OSError as error:
-        return f"({error.strerror})"
 
 
 def pauses(seconds: float) -> Callable[[bool], None]:
