@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,9 @@ from tests.made_runs import Finished, finished_study, records
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):
     os.environ.setdefault(name, ENVIRONMENT[name])  # before torch is imported
+
+# Started in the background of a script, this process ignores Ctrl-C, as would what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
