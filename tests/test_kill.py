@@ -6,6 +6,7 @@ from outside, by SIGKILL to the whole group or to the runner alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -111,8 +112,22 @@ def test_workers_killed_while_they_write_cost_no_bit(undisturbed, tmp_path):
     equal(undisturbed, results)
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on():
+    """A test that fails leaves no run behind, which would slow down all others."""
+    yield
+    for run in STARTED:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    STARTED.clear()
+
+
 def start(study: Path, results: Path, folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
+    run = subprocess.Popen(
         command(study, results, "--workers", "2", *arguments),
         cwd=folder,
         env=environment(folder),
@@ -121,6 +136,8 @@ def start(study: Path, results: Path, folder: Path, *arguments: str) -> subproce
         text=True,
         start_new_session=True,
     )
+    STARTED.append(run)
+    return run
 
 
 def gone(run: subprocess.Popen, seconds: float) -> bool:

@@ -189,10 +189,13 @@ def test_ctrl_c_ends_a_watch_and_not_the_run(made):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while "next: " not in watched.stdout.readline():
-        assert watched.poll() is None
-    watched.send_signal(signal.SIGINT)
-    _, said = watched.communicate(timeout=20)
+    try:
+        while "next: " not in watched.stdout.readline():
+            assert watched.poll() is None
+        watched.send_signal(signal.SIGINT)
+        _, said = watched.communicate(timeout=20)
+    finally:
+        watched.kill()
     assert (watched.returncode, said) == (0, "")
     assert made.process.poll() is None and Path(f"/proc/{made.worker}").exists()
 
