@@ -46,7 +46,7 @@ test-slow: setup
 
 # A real SLURM of one node, installed and started for the tests: needs root on Debian or Ubuntu.
 test-slurm: setup
-	$(BIN)/python -m pytest -q -m "slurm and not slow" tests/slurm
+	$(BIN)/python -m pytest -q -m slurm tests/slurm
 
 gpu-check: $(GPU_SETUP)
 	$(GPU_PYTHON) -m pytest -q -m gpu

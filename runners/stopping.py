@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 
-_wish = threading.Event()
+_wished = False  # no threading.Event: its lock would hang a handler that interrupts itself
 
 
 class Terminated(KeyboardInterrupt):
@@ -20,12 +19,13 @@ class Stopped(BaseException):
 
 def wish(*_: object) -> None:
     """Asks this process to end after its next checkpoint; usable as a signal's handler."""
-    _wish.set()
+    global _wished
+    _wished = True
 
 
 def is_wished() -> bool:
     """Whether this process was asked to end."""
-    return _wish.is_set()
+    return _wished
 
 
 @contextlib.contextmanager

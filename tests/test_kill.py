@@ -246,6 +246,25 @@ def test_a_signal_ends_a_run_within_ten_seconds_and_its_last_checkpoint_stands(
     assert Leases(results / "s" / "leases").live() == {}
 
 
+ASKED_BY_ANOTHER = """
+import signal, subprocess, sys
+from runners.stopping import is_wished, wish
+signal.signal(signal.SIGTERM, wish)
+ask = "import os, signal; [os.kill(os.getppid(), signal.SIGTERM) for _ in range(100_000)]"
+asking = subprocess.Popen([sys.executable, "-c", ask])
+while asking.poll() is None:
+    pass
+print(is_wished())
+"""
+
+
+def test_a_worker_that_is_asked_to_end_by_several_at_once_does_not_hang():
+    # SLURM sends SIGTERM to all processes of a task, and the runner among them passes it on.
+    line = [sys.executable, "-c", ASKED_BY_ANOTHER]
+    run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.stdout == "True\n", run.stderr
+
+
 def wait_for_epochs(results: Path, epochs: int) -> CellFolder:
     end = time.monotonic() + 60
     while time.monotonic() < end:

@@ -97,7 +97,7 @@ def fitting(shipment: Shipment, study_folder: Path) -> Shipment:
     return shipment.first(bisect.bisect_left(range(1, tasks), True, key=is_too_many))
 
 
-def refusal(error: Refused) -> UserError:
-    """What sbatch does not take, as a sentence about a key of the study."""
+def refusal(error: Refused, end: str = "") -> UserError:
+    """What sbatch does not take, as a sentence about a key of the study; `end` is its end."""
     key, kind = error.key or "slurm", QueueFull if error.full else UserError
-    return kind(f"{key}: SLURM refuses: {error}: must be what this cluster offers")
+    return kind(f"{key}: SLURM refuses: {error}: must be what this cluster offers{end}")

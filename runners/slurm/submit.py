@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from runners.options import UserError
 from runners.place import Place
 from runners.slurm import client, manifest
 from runners.slurm.attempts import name_of
@@ -66,7 +65,7 @@ def submit(shipment: Shipment, place: Place) -> Manifest:
         except Refused as error:
             made = made.noting(array.name, Sent.REFUSED, words=str(error))
             if not (number and error.full):
-                raise UserError(f"{refusal(error)}{_sent_before(made)}") from error
+                raise refusal(error, _sent_before(made)) from error
             for unsent in made.arrays[number + 1 :]:
                 made = made.noting(unsent.name, Sent.NEVER)
             break
