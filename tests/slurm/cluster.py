@@ -173,8 +173,11 @@ class Cluster(Faults):
         self.daemons["slurmctld"].start(["slurmctld", "-D", "-f", self.conf], self.env)
         self._answers("slurmctld", "scontrol", "ping", says="UP")
 
-    def _start_slurmd(self, *options: str) -> None:
+    def _launch_slurmd(self, *options: str) -> None:
         self.daemons["slurmd"].start(["slurmd", "-D", "-f", self.conf, *options], self.env)
+
+    def _start_slurmd(self) -> None:
+        self._launch_slurmd()
         poll(lambda: not self.problem(), START, lambda: f"{self.problem()}\n{self.log('slurmd')}")
 
     def port(self, key: str, file: str = "slurm.conf") -> str:
