@@ -44,9 +44,10 @@ test: check
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
 
-# A real SLURM of one node, installed and started for the tests: needs root on Debian or Ubuntu.
+# Real SLURMs of one node, installed and started for the tests: needs root on Debian or Ubuntu. Two
+# at once, each with half of the files: much of a test is waiting.
 test-slurm: setup
-	$(BIN)/python -m pytest -q -m slurm tests/slurm
+	$(BIN)/python -m pytest -q -m slurm -n 2 --dist loadfile tests/slurm
 
 gpu-check: $(GPU_SETUP)
 	$(GPU_PYTHON) -m pytest -q -m gpu

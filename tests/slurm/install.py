@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 PLAIN = {
@@ -20,6 +22,7 @@ NO_START = (
     "#!/bin/sh\n# Forbids packages to start their services while tests install them.\nexit 101\n"
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
+LOCK = Path(tempfile.gettempdir(), "noisy-label-slurm-install.lock")
 PATIENCE = 600
 """Seconds for one call of apt-get."""
 
@@ -45,6 +48,12 @@ def ensure(accounting: bool) -> None:
     if os.geteuid() != 0:
         raise Unavailable("needs root: slurmd starts tasks as their owner")
     wanted = PLAIN | (ACCOUNTING if accounting else {})
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other processes may want the same
+        _install(wanted)
+
+
+def _install(wanted: dict[str, str]) -> None:
     packages = [wanted[name] for name in wanted if shutil.which(name, path=search_path()) is None]
     if not packages:
         return
