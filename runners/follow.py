@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from runners.failures import Failure, Kind
 from runners.plan import Plan
@@ -40,36 +40,47 @@ def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
 
 
 def wait(
-    look: Look, pause: Pause, study: StudyFolder, workers: int | None
+    look: Look, pause: Pause, study: StudyFolder, workers: int | None, sent: Collection[str]
 ) -> tuple[Plan, set[str]]:
     """Shows the progress as a local run does until no cell is queued or running any more.
 
     Args:
         workers: tasks that run at once at most; None: as many as there are cells.
+        sent: cells to wait for even if they have ended before the first look.
 
     Returns:
         The last plan, and the cells that were waited for.
     """
     plan, silence = look()
-    tried = waiting = {cell.name for cell in plan.with_state(*SENT)}
+    tried = waiting = {cell.name for cell in plan.with_state(*SENT)} | set(sent)
     seconds = {name: plan.seconds[name] for name in waiting}
     progress = Progress(seconds, workers or len(seconds), len(plan.with_state(State.DONE)))
-    said = ""
+    said: set[str] = set()
     try:
         while waiting:
             for cell in plan.cells:
                 if cell.name in waiting:
                     _report(cell.name, cell.protocol["epochs"], plan, study, progress)
             waiting = {cell.name for cell in plan.with_state(*SENT)} & waiting
-            if silence and silence != said:
-                print(silence, file=sys.stderr, flush=True)
-            said = silence
+            now = {words for words in (silence, _stuck(plan, waiting)) if words}
+            for words in sorted(now - said):
+                print(words, file=sys.stderr, flush=True)
+            said = now
             if waiting:
                 pause(not silence)
                 plan, silence = look()
     finally:
         progress.close()
     return plan, tried
+
+
+def _stuck(plan: Plan, waiting: Collection[str]) -> str:
+    """What cells wait for that will not come by itself; empty if for nothing."""
+    stuck = [plan.shown(c.name) for c in plan.cells if c.name in waiting and c.name in plan.queue]
+    stuck = [sight for sight in stuck if sight.stuck]
+    if not stuck:
+        return ""
+    return f"{len(stuck)} cells wait for a person, such as: {stuck[0].note}"
 
 
 def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Progress) -> None:
@@ -81,6 +92,8 @@ def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Pr
     elif state in (State.DONE, State.STALE):
         sight = plan.shown(name)
         progress.take(("done", name, sight.accuracy, sight.seconds))
-    elif state not in SENT:
+    elif state in SENT:
+        progress.running.pop(name, None)  # its task waits once more
+    else:
         reason = plan.shown(name).note or state
         progress.take(("failed", name, Failure(Kind.EXITED, reason, reason)))

@@ -64,7 +64,7 @@ def run_parser(description: str, lists: Mapping[str, object]) -> argparse.Argume
     made = study_parser("run_grid.py", description)
     shown = made.add_mutually_exclusive_group()
     shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
-    shown.add_argument("--status", action="store_true", help="how the study stands, from its files")
+    shown.add_argument("--status", action="store_true", help="how the study stands now")
     shown.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
     shown.add_argument("--dry-run", action="store_true", help="print what would be sent to SLURM")
     shown.add_argument("--cancel", action="store_true", help="cancel what is in SLURM's queue")
@@ -121,7 +121,12 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt as error:
         kept = "finished cells are kept, others go on from their checkpoints"
         print(f"\nstopped; {kept}; go on with: {command_line()}", file=sys.stderr)
-        return 143 if isinstance(error, Terminated) else 130
+        return stop_code(error)
+
+
+def stop_code(error: KeyboardInterrupt) -> int:
+    """The exit code of a command that was asked to end."""
+    return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
 
 
 def _stopped(sentence: str) -> int:

@@ -19,11 +19,12 @@ from runners.files import sweep
 from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
-from runners.options import UserError, command_line
+from runners.options import UserError, command_line, stop_code
 from runners.place import Place
 from runners.plan import Plan, describe, make_plan
 from runners.progress import Progress
 from runners.slurm import control
+from runners.slurm.cancel import cancel
 from runners.slurm.logs import show_logs
 from runners.status import describe_status
 from runners.stopping import ended_by_sigterm
@@ -37,10 +38,10 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     """Shows, plans, submits or runs the selected cells of a study; returns the exit code."""
     selected = select(grid, options.only)
     folder = StudyFolder(options.results.resolve(), study.name)
-    if options.logs:
+    if options.logs is not None:
         return show_logs(options.logs, selected, folder)
     if options.cancel:
-        return control.cancel(folder)
+        return cancel(folder, {cell.name for cell in selected} if options.only else None)
     if options.status or options.watch:
         return _show(study, options, selected, folder)
     root = data_root(options.data, study)
@@ -54,12 +55,14 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     if study.run.backend == "slurm" and not options.plan:
         check_data(selected, root, options.study)
         return _run_on_slurm(study, options, grid, selected, place)
+    if options.plan:
+        check_data(selected, root, options.study)
+        return _show_plan(study, selected, folder)
+    if options.dry_run:
+        raise UserError("--dry-run: run.backend is local, which sends nothing: must be slurm")
     devices = choose_devices(study)
     check_data(selected, root, options.study)
     plan = make_plan(selected, folder)
-    if options.plan:
-        print(describe(plan, len(devices)))
-        return 0
     jobs = plan.jobs(_is_wanted(options), study.run.retries)
     _prepare(folder, study, grid, options.results)
     with ended_by_sigterm():
@@ -67,6 +70,18 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     after = make_plan(selected, folder) if jobs else plan
     _remove_old_checkpoints(after, folder)
     return closing_words(after, bool(jobs), {job.cell.name for job in jobs}, folder)
+
+
+def _show_plan(study: Study, selected: Sequence[Cell], folder: StudyFolder) -> int:
+    plan, silence = control.plan_with_queue(selected, folder)
+    for words in (*plan.warnings, silence):
+        if words:
+            print(words, file=sys.stderr)
+    if study.run.backend == "slurm":  # here may be none of the devices there
+        print(describe(plan, study.slurm.max_running or len(selected)))
+    else:
+        print(describe(plan, len(choose_devices(study))))
+    return 0
 
 
 def _show(
@@ -105,7 +120,7 @@ def _run_on_slurm(
         return control.plan_with_queue(selected, folder)
 
     pause = control.pauses(study.slurm.poll_seconds)
-    left, tried, said = list(selected), set(), ""
+    left, tried, said = list(selected), set[str](), ""
     while left:
         sent = control.send(study, options, left, place, _is_wanted(options), prepare)
         goes_on = options.wait and not options.dry_run and (sent.left or not sent.code)
@@ -118,7 +133,12 @@ def _run_on_slurm(
         if sent.left:
             pause(True)
         left = [cell for cell in left if cell.name in sent.left]
-        after, waited = wait(look, pause, folder, study.slurm.max_running)
+        try:
+            after, waited = wait(look, pause, folder, study.slurm.max_running, sent.sent)
+        except KeyboardInterrupt as error:
+            see, end = command_line("--watch"), command_line("--cancel")
+            print(f"\nno longer waiting; jobs go on: {see}; end them: {end}", file=sys.stderr)
+            return stop_code(error)
         tried |= waited
     _remove_old_checkpoints(after, folder)
     return closing_words(after, bool(tried), tried, folder)
@@ -201,7 +221,7 @@ def execute(
 
 def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
     """Says how the selection stands after the cells `tried` were run; returns the exit code."""
-    failed = plan.with_state(State.FAILED)
+    failed = plan.with_state(State.FAILED, State.LOST)
     as_before = [c for c in plan.with_state(State.STALE, State.DAMAGED) if c.name in tried]
     for cell in [*failed, *as_before]:
         files = folder.cell(cell.name)

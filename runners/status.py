@@ -33,7 +33,11 @@ def describe_status(
     hidden = (State.MISSING, State.DONE) if brief else ()
     chosen = [cell for cell in plan.cells if plan.states[cell.name] not in hidden]
     width = max((len(cell.name) for cell in chosen), default=0)
-    left = {name: _seconds_left(plan, study, name) for name in plan.claims}
+    left = {
+        cell.name: _seconds_left(plan, study, cell)
+        for cell in plan.cells
+        if plan.states[cell.name] in SENT
+    }
     lines = [
         f"{cell.name:<{width}}  {plan.states[cell.name]:<8}  {_note(plan, study, cell, left)}"
         for cell in chosen
@@ -81,12 +85,13 @@ def _where(claim: Claim) -> str:
     return f"; on {claim.holder.host} (process {claim.holder.pid}, {claim.device}{job}){since}"
 
 
-def _seconds_left(plan: Plan, study: StudyFolder, name: str) -> float:
-    cell = next(cell for cell in plan.cells if cell.name == name)
-    seconds = _epoch_seconds(study.cell(name))
+def _seconds_left(plan: Plan, study: StudyFolder, cell: Cell) -> float:
+    if plan.states[cell.name] == State.QUEUED:
+        return plan.seconds[cell.name]
+    seconds = _epoch_seconds(study.cell(cell.name))
     open_epochs = max(0, cell.protocol["epochs"] - len(seconds))
     if not seconds:
-        return plan.seconds[name]
+        return plan.seconds[cell.name]
     return open_epochs * statistics.median(seconds)
 
 
@@ -113,8 +118,10 @@ def _time_left(plan: Plan, left: dict[str, float]) -> str:
 
 
 def _next_steps(plan: Plan, command: str) -> list[str]:
+    stuck = sum(sight.stuck for sight in plan.queue.values())
+    cancel = [f"next: {command} --cancel  # ends what waits for a person ({stuck})"]
     if set(SENT) & set(plan.states.values()):
-        return [f"watch it: {command} --watch"]
+        return [f"watch it: {command} --watch", *(cancel if stuck else [])]
     lines = []
     for state, (option, what) in STEPS.items():
         cells = plan.with_state(state)

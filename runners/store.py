@@ -49,7 +49,8 @@ class Sight:
         note: why it failed or is damaged, or what its record warns of, in one line.
         attempts: attempts that have failed.
         transient: whether the failure may pass by itself.
-        seconds, accuracy, epochs: of a finished cell, else None.
+        seconds, accuracy: of a finished cell, else None.
+        stuck: whether it waits in the queue for a person to do something.
     """
 
     state: State
@@ -58,6 +59,7 @@ class Sight:
     transient: bool = False
     seconds: float | None = None
     accuracy: float | None = None
+    stuck: bool = False
 
     @property
     def mark(self) -> tuple[State, int]:

@@ -14,9 +14,9 @@ from tests.made_commands import Commands
 
 DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
 QUEUE = """\
-12_0|RUNNING|None|2026-11-25T02:31:08|n1|study-0a1b2c3d-0
-12_3|PENDING|(Nodes required for job are DOWN, DRAINED or reserved)|N/A||study-0a1b2c3d-0
-13|CANCELLED|None|2026-11-25T02:31:08|n[1-2]|a|b
+12_0|RUNNING|None|2026-11-25T02:31:08|2026-11-25T06:31:08|n1|study-0a1b2c3d-0
+12_3|PENDING|(Nodes required for job are DOWN, DRAINED or reserved)|N/A|N/A||study-0a1b2c3d-0
+13|CANCELLED|None|2026-11-25T02:31:08|2026-11-25T03:00:00|n[1-2]|a|b
 and the second line of that name
 """
 
@@ -35,6 +35,7 @@ def test_one_call_of_squeue_gives_all_jobs_in_any_state(fake):
         ("13", "CANCELLED", "n[1-2]", "a|b"),
     ]
     assert [row.start for row in rows] == [datetime(2026, 11, 25, 2, 31, 8), None, rows[0].start]
+    assert [row.end for row in rows][1:] == [None, datetime(2026, 11, 25, 3)]
     assert [row.final for row in rows] == [False, False, True]
     (call,) = fake.calls()
     assert "--states=all" in call["arguments"] and "--array" in call["arguments"]
@@ -45,15 +46,18 @@ def test_an_empty_queue_is_no_job_and_no_error(fake):
     assert client.squeue() == []
 
 
-def test_variables_that_would_hide_jobs_do_not_reach_the_commands(fake, monkeypatch):
-    for name in ("SQUEUE_PARTITION", "SLURM_TIME_FORMAT", "SCANCEL_INTERACTIVE"):
+def test_variables_that_would_hide_jobs_or_describe_one_do_not_reach_the_commands(
+    fake, monkeypatch
+):
+    changing = {"SQUEUE_PARTITION", "SLURM_TIME_FORMAT", "SCANCEL_INTERACTIVE"}
+    changing |= {"SLURM_ARRAY_JOB_ID", "SLURM_MEM_PER_NODE"}  # this process is part of a job
+    for name in (*changing, "SLURM_CONF", "SLURM_JWT"):
         monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("SLURM_CONF", "x")
     fake.make("squeue")
     client.squeue()
     (call,) = fake.calls()
-    kept = {"SQUEUE_PARTITION", "SLURM_TIME_FORMAT", "SCANCEL_INTERACTIVE", "SLURM_CONF"}
-    assert kept & set(call["variables"]) == {"SLURM_CONF"}
+    assert {"SLURM_CONF", "SLURM_JWT"} <= set(call["variables"])
+    assert not changing & set(call["variables"])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ name = re.search(r"--job-name=(\S+)", script)[1]
 with open({queue!r}, "a+") as file:
     file.seek(0)
     number = len(set(line.partition("_")[0] for line in file)) + 1
-    file.writelines(f"{{number}}_{{k}}|PENDING|Priority|N/A||{{name}}\n" for k in range(elements))
+    row = "|PENDING|Priority|N/A|N/A||" + name
+    file.writelines(f"{{number}}_{{k}}{{row}}\n" for k in range(elements))
 print("Submitted batch job", number)
 """
 WITNESS = """
@@ -118,6 +119,20 @@ def test_a_command_that_is_not_on_the_path_is_one_sentence_and_nothing_is_writte
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dry-run", "--backend", "local"], "--dry-run: run.backend is local, which sends"),
+        (["--logs", "", "--set", "axes.seed=2"], "--logs: '' is not allowed: it fits 2 cells"),
+    ],
+    ids=["dry-run", "logs"],
+)
+def test_options_that_only_show_run_and_send_nothing(cluster, arguments, words):
+    run = cluster.run(*arguments)
+    assert run.returncode == 2 and run.stderr.startswith(words), run.stdout + run.stderr
+    assert not cluster.results.exists() and cluster.queue.read_text() == ""
+
+
 def test_slurm_without_a_configuration_is_one_sentence_and_nothing_is_written(cluster):
     lines = ("error: fetch_config: DNS SRV lookup failed", "fatal: Could not establish a "
              "configuration source")  # fmt: skip
@@ -190,7 +205,7 @@ def test_what_was_sent_before_a_refusal_is_kept_and_said(cluster, here, capsys, 
     assert end in line and "slurm.qos" in line
     cluster.make("sbatch", good)
     assert here("--set", "axes.seed=6") == 0
-    assert "6 cells: 4 missing, 2 queued\nsubmitted 4 cells" in capsys.readouterr().out
+    assert "6 cells: 4 missing, 2 queued\nsubmitting 4 cells" in capsys.readouterr().out
 
 
 ROOM = """    elements = int(re.search(r"--array=0-([0-9]+)", sys.stdin.read())[1]) + 1
@@ -203,7 +218,7 @@ def test_as_many_tasks_are_sent_as_the_user_may_queue(cluster, here, capsys, roo
     cluster.make("sbatch", good.replace("    sys.exit(0)", ROOM.format(room=room)))
     assert here("--set", "axes.seed=100") == int(room < 100)
     out, err = capsys.readouterr()
-    assert f"submitted {room} cells in {room} tasks of 1 array," in out
+    assert f"submitted {room} cells in {room} tasks of 1 array\n" in out
     assert len(cluster.queue.read_text().splitlines()) == room
     assert room == 100 or " not sent: SLURM takes no more" in err
     (made,) = read_all(cluster.results / "s").found

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from runners.config import ConfigError, load_study
-from runners.schema import keys
+from runners.schema import Run, keys
+from runners.slurm.orders import at_once
 from runners.slurm.section import Slurm
 
 STUDY = "study: s\naxes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
@@ -74,3 +75,21 @@ def test_a_cuda_study_needs_a_gpu_only_where_slurm_is_asked(tmp_path):
     assert section(tmp_path, "run: {device: cuda}").gpus_per_node == 0
     for request in ("slurm.gpus_per_node=1", "slurm.gres=gpu:1"):
         section(tmp_path, "run: {device: cuda, backend: slurm}", request)
+
+
+@pytest.mark.parametrize("option", ["no-requ", "test_onl", "o", "gpu"])
+def test_an_option_that_sbatch_would_complete_to_one_of_the_suites_is_refused(tmp_path, option):
+    with pytest.raises(ConfigError) as caught:
+        section(tmp_path, f"slurm: {{additional: {{{option}: true}}}}")
+    assert f"slurm.additional.{option}: not allowed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gres", "gpus"),
+    [("gpu", 1), ("gpu:3", 3), ("gpu:a100", 1), ("gpu:a100:4(S:0)", 4), ("shard:8", 1),
+     ("nvme:2,gpu:2", 2), ("gpu:a100:1,gpu:h100:1", 2)],
+)  # fmt: skip
+def test_two_cells_run_at_once_on_each_gpu_of_a_raw_request(tmp_path, gres, gpus):
+    assert (
+        at_once(Run(cells_per_gpu=2), section(tmp_path, f'slurm: {{gres: "{gres}"}}')) == 2 * gpus
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runners.plan import make_plan
-from runners.slurm import control, manifest
+from runners.slurm import attempts, control, manifest
 from runners.slurm.client import Row
 from runners.slurm.elements import Queue
 from runners.slurm.manifest import Manifest, Sent
@@ -33,21 +33,27 @@ def fake(tmp_path, monkeypatch) -> Commands:
 def sent(folder: Path, state: Sent = Sent.SUBMITTED, age: str = "young") -> Manifest:
     """A submission of three cells, each an element of array 12."""
     made = manifest.plan(folder / "s", [[[cell] for cell in CELLS]])
-    (made.folder / "marks.json").write_text(json.dumps({key: ["missing", 0] for key in CELLS}))
+    (made.folder / "marks.json").write_text(json.dumps({key: ["missing", 0, 1] for key in CELLS}))
     made = made.noting(made.arrays[0].name, state, id="12" if state == Sent.SUBMITTED else None)
     noted = datetime.now(UTC) - AGES[age]
     return replace(made, arrays=tuple(replace(array, noted=noted) for array in made.arrays))
 
 
-def begin(made: Manifest, log: str = "", element: int = 0) -> None:
-    """The task of an element has begun, and its standard error holds this."""
-    (made.folder / "attempts").mkdir()
-    (made.folder / "attempts" / f"{made.arrays[0].name}-{element}").write_text("{}\n")
-    (made.folder / f"12_{element}_0_log.err").write_text(log)
+def begin(made: Manifest, log: str = "", progress: str = "none") -> None:
+    """The task of the first element has begun, and its standard error holds this.
+
+    Its cell had come so far then: files that say nothing are "missing 0".
+    """
+    task = f"{made.arrays[0].name}-0"
+    attempts.note(made.folder, task, what="began", progress={CELLS[0]: progress})
+    (made.folder / "12_0_0_log.err").write_text(log)
 
 
-def row(made: Manifest, state: str, reason: str = "None", id: str = "12_0") -> Row:
-    return Row(id, state, reason, datetime.now(), "n1", made.arrays[0].name)
+def row(
+    made: Manifest, state: str, reason: str = "None", id: str = "12_0", ended: str = "old"
+) -> Row:
+    now = datetime.now()
+    return Row(id, state, reason, now, now - AGES[ended], "n1", made.arrays[0].name)
 
 
 def seen(
@@ -129,6 +135,48 @@ def test_a_task_that_began_and_is_over_without_a_result_tells_why(
     assert words in sight.note and "12_0" in sight.note
 
 
+@pytest.mark.parametrize(
+    ("state", "log"), [("TIMEOUT", ""), (None, f"{STEP} DUE TO TIME LIMIT ***\n")]
+)
+def test_a_time_limit_without_progress_is_not_tried_again_by_itself(tmp_path, state, log):
+    made = sent(tmp_path)
+    begin(made, log, progress="missing 0")
+    sight = seen(made, [row(made, state)] if state else [])["a"]
+    assert (sight.state, sight.transient) == (State.FAILED, False)
+    assert "raise slurm.time" in sight.note
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("slurmstepd: error: execve(): /no/python: No such file or directory\n", "/no/python"),
+        ("srun: error: n1: task 0: User defined signal 2\n", "raise slurm.time"),
+    ],
+)
+def test_a_task_that_failed_before_it_came_to_its_cells_says_why(tmp_path, log, words):
+    made = sent(tmp_path)
+    (made.folder / "12_0_0_log.err").write_text(log)
+    sight = seen(made, [row(made, "FAILED")])["a"]
+    assert (sight.state, sight.transient) == (State.FAILED, False) and words in sight.note
+
+
+def test_a_task_is_lost_only_when_its_files_had_time_to_be_seen(tmp_path):
+    made = sent(tmp_path)
+    begin(made)
+    young, old = (seen(made, [row(made, "COMPLETED", ended=age)])["a"] for age in AGES)
+    assert (young.state, old.state) == (State.RUNNING, State.LOST)
+    assert "has just ended" in young.note
+
+
+def test_a_task_that_was_cancelled_while_it_waited_for_its_next_start_stays_so(tmp_path):
+    made = sent(tmp_path)
+    begin(made, f"{STEP} DUE TO JOB REQUEUE ***\n")
+    attempts.note(made.folder, f"{made.arrays[0].name}-0", what=attempts.CANCELLED)
+    sight = seen(made, [])["a"]
+    assert (sight.state, sight.transient) == (State.FAILED, False)
+    assert sight.note == "cancelled (job 12_0)"
+
+
 def test_a_waiting_element_that_was_cancelled_leaves_no_row_and_is_known_from_the_manifest(
     tmp_path,
 ):
@@ -175,7 +223,7 @@ def test_without_an_answer_nothing_is_decided(tmp_path, fake):
         (Sent.SENDING, "old", True, [], "is being submitted"),
         (Sent.SENDING, "young", False, [], "its submitter was killed and may have sent it"),
         (Sent.SENDING, "old", False, [], None),
-        (Sent.SENDING, "old", False, ["PENDING"], "has sent it as job 12"),
+        (Sent.SENDING, "old", False, ["PENDING"] * 3, "SLURM has not looked at it yet"),
         (Sent.SENDING, "old", False, ["FAILED"], None),
         (Sent.NEVER, "young", False, [], None),
         (Sent.REFUSED, "young", False, [], None),
@@ -183,10 +231,19 @@ def test_without_an_answer_nothing_is_decided(tmp_path, fake):
 )
 def test_a_submission_that_is_under_way_or_was_cut_off(tmp_path, state, age, sending, rows, words):
     made = sent(tmp_path, state, age)
-    found = seen(made, [row(made, each) for each in rows], sending)
+    queue = [row(made, each, id=f"12_{number}") for number, each in enumerate(rows)]
+    found = seen(made, queue, sending)
     assert {(sight.state, words in sight.note) for sight in found.values()} == (
         {(State.QUEUED, True)} if words else set()
     )
+
+
+def test_what_a_killed_submitter_has_sent_is_shown_as_it_is(tmp_path):
+    made = sent(tmp_path, Sent.SENDING, "old")
+    states = ("RUNNING", "PENDING", "FAILED")
+    found = seen(made, [row(made, each, id=f"12_{k}") for k, each in enumerate(states)])
+    assert [found[cell].state for cell in CELLS] == [State.RUNNING, State.QUEUED, State.LOST]
+    assert all("its submitter was killed" in sight.note for sight in found.values())
 
 
 def test_own_files_win_over_the_queue(tmp_path):
@@ -198,11 +255,22 @@ def test_own_files_win_over_the_queue(tmp_path):
 
 def test_a_failed_cell_that_was_sent_again_is_queued_until_its_files_change(tmp_path):
     made = sent(tmp_path)
-    (made.folder / "marks.json").write_text(json.dumps({"a": ["failed", 1]}))
+    (made.folder / "marks.json").write_text(json.dumps({"a": ["failed", 1, 1]}))
     rows = [row(made, "PENDING", "Priority")]
     once, twice = Sight(State.FAILED, "x", attempts=1), Sight(State.FAILED, "x", attempts=2)
     assert seen(made, rows, a=once)["a"].state == State.QUEUED
     assert "a" not in seen(made, rows, a=twice)
+
+
+def test_a_cell_that_its_task_will_try_again_has_not_failed(tmp_path):
+    made = sent(tmp_path)
+    begin(made)
+    killed = Sight(State.FAILED, "killed", attempts=1, transient=True)
+    waiting, over = [row(made, "PENDING", "BeginTime")], [row(made, "FAILED")]
+    assert seen(made, waiting, a=killed)["a"].state == State.REQUEUED
+    assert "a" not in seen(made, over, a=killed)
+    assert "a" not in seen(made, waiting, a=replace(killed, attempts=2))  # one retry is allowed
+    assert "a" not in seen(made, waiting, a=replace(killed, transient=False))
 
 
 def test_the_queue_is_asked_before_the_files_are_read(tmp_path, fake):

@@ -17,6 +17,8 @@ from typing import Any
 from runners.store import StudyFolder
 
 FOLDER = "attempts"
+CANCELLED = "cancelled"
+"""What `--cancel` notes of a task that had run before."""
 BEGINS = "--- an attempt begins"
 """Written to a task's standard error: what stands before it tells of other attempts."""
 

@@ -22,7 +22,7 @@ from runners.slurm.commands import (
 )
 from runners.slurm.words import is_final
 
-SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%N|%j")
+SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%e|%N|%j")
 NO_NODE = "requested node configuration is not available"
 USABLE = re.compile(r"(idle|mixed|allocated|completing|planned)\+?$")
 MOST_IDS = 1000
@@ -40,6 +40,7 @@ class Row:
         state: such as PENDING, RUNNING or a final one.
         reason: why it is pending; means nothing in other states.
         start: when it started or will start, in the local time of the cluster; None if unknown.
+        end: when it ended, or will at the latest; None if unknown.
         node: where it runs, or "".
         name: the job's name.
     """
@@ -48,6 +49,7 @@ class Row:
     state: str
     reason: str
     start: datetime | None
+    end: datetime | None
     node: str
     name: str
 
@@ -89,11 +91,11 @@ def squeue() -> list[Row]:
 
 def _row(line: str) -> Row | None:
     """The row of a line; None for the rest of another job's name that has line breaks."""
-    parts = line.split("|", 5)
-    if len(parts) < 6:
+    parts = line.split("|", 6)
+    if len(parts) < 7:
         return None
-    number, state, reason, start, node, name = (part.strip() for part in parts)
-    return Row(number, state, reason, _time(start), node, name)
+    number, state, reason, start, end, node, name = (part.strip() for part in parts)
+    return Row(number, state, reason, _time(start), _time(end), node, name)
 
 
 def _time(text: str) -> datetime | None:

@@ -23,8 +23,10 @@ DOWN = (
 """Words of commands that met no controller."""
 UNCONFIGURED = ("could not establish a configuration source", "unable to process configuration")
 """Words of commands that found no slurm.conf."""
-CHANGING = ("SQUEUE_", "SCANCEL_", "SACCT_", "SBATCH_", "SLURM_TIME_FORMAT", "SLURM_CLUSTERS")
-"""Variables that silently change what a command shows, cancels or sends."""
+CHANGING = ("SQUEUE_", "SCANCEL_", "SACCT_", "SBATCH_", "SRUN_", "SLURM_")
+"""Beginnings of variables that silently change what a command shows, cancels or sends."""
+KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT")
+"""Those that only say where the cluster is, and who asks."""
 
 
 class SlurmError(Exception):
@@ -56,9 +58,12 @@ def environment() -> dict[str, str]:
     """This process's environment without what would change the meaning of a command.
 
     SQUEUE_PARTITION hides jobs, SCANCEL_INTERACTIVE asks questions, SBATCH_TIMELIMIT wins over the
-    script.
+    script. Inside a job, SLURM_* describe that job: what is sent from there would inherit its
+    memory and its place in an array.
     """
-    return {key: text for key, text in os.environ.items() if not key.startswith(CHANGING)}
+    return {
+        key: text for key, text in os.environ.items() if key in KEPT or not key.startswith(CHANGING)
+    }
 
 
 def run(command: Sequence[str], script: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""What a person asks of a study on SLURM: submit, cancel, and how it stands."""
+"""What a person asks of a study on SLURM: to submit it, and how it stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from runners.backlog import Job
 from runners.config import Study
 from runners.grid import Cell
-from runners.leases import Lease
 from runners.options import UserError, command_line
 from runners.place import Place
 from runners.plan import Plan, make_plan
@@ -19,7 +18,7 @@ from runners.slurm import client, manifest
 from runners.slurm.commands import CommandMissing, ControllerDown, SlurmError, require
 from runners.slurm.elements import Queue
 from runners.slurm.manifest import Manifest
-from runners.slurm.recovery import settle, withdraw
+from runners.slurm.recovery import settle, submitting
 from runners.slurm.shipment import QueueFull, Shipment, fitting
 from runners.slurm.submit import dry_run, local_disk, submit, why_stuck
 from runners.slurm.truth import in_the_queue
@@ -62,11 +61,13 @@ class Outcome:
 
     Attributes:
         code: the exit code of a command that does no more.
+        sent: names of the cells that are sent.
         left: cells that are not sent because this user has all jobs in the queue that he may have.
         words: about these.
     """
 
     code: int
+    sent: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     words: str = ""
 
@@ -106,7 +107,7 @@ def send(
             if warning := local_disk(place.study.path):
                 print(warning, file=sys.stderr)
         prepare()
-        with _submitting(place.study):
+        with submitting(place.study):
             settle(place.study, Queue(client.squeue()))
             plan, jobs = to_run()
             made = _send(study, place, plan, jobs)
@@ -114,7 +115,7 @@ def send(
     except QueueFull:
         if not options.wait:
             raise
-        return _unsent(frozenset(job.cell.name for job in jobs))
+        return _unsent(jobs, frozenset())
     except CommandMissing as error:
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
     except ControllerDown as error:
@@ -125,22 +126,21 @@ def send(
         raise UserError(f"run.backend: slurm cannot be used: {error}") from error
 
 
-def _submitting(study: StudyFolder) -> Lease:
-    lease = study.leases.take(manifest.SUBMITTING)
-    if lease is None:
-        raise UserError(f"{study.path}: another command is submitting this study: try again later")
-    return lease
-
-
 def _send(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> Manifest | None:
     _tell(plan)
     if not jobs:
         print("nothing to submit")
         return None
     shipment = Shipment(jobs, dict(plan.seconds), study)
+    arrays = shipment.arrays()
+    print(f"submitting {shipment.words(len(arrays))}", flush=True)
+    if (most := study.slurm.max_running) and most < len(arrays):
+        print(
+            f"warning: slurm.max_running: {most}: one task of each array may run", file=sys.stderr
+        )
     made = submit(shipment, place)
     sent = shipment.first(sum(len(array.tasks) for array in made.sent))
-    print(f"submitted {sent.words(len(made.sent))}")
+    print(f"submitted {sent.size(len(made.sent))}")
     return made
 
 
@@ -148,24 +148,25 @@ def _closing_words(made: Manifest, jobs: Sequence[Job]) -> Outcome:
     """Says what was sent and what to type next."""
     numbers = ", ".join(str(array.id) for array in made.sent)
     print(f"jobs: {numbers}; logs: {made.folder}", flush=True)
+    sent = frozenset(cell for array in made.sent for cells in array.tasks for cell in cells)
     if stuck := why_stuck(made):
         cancel = command_line("--cancel")
         print(f"job {numbers} can never start: {stuck}; first: {cancel}", file=sys.stderr)
-        return Outcome(1)
+        return Outcome(1, sent)
     print(f"watch: {command_line('--watch')}\ncancel: {command_line('--cancel')}")
-    sent = {cell for array in made.sent for cells in array.tasks for cell in cells}
-    return _unsent(frozenset(job.cell.name for job in jobs) - sent)
+    return _unsent(jobs, sent)
 
 
-def _unsent(left: frozenset[str]) -> Outcome:
+def _unsent(jobs: Sequence[Job], sent: frozenset[str]) -> Outcome:
+    left = frozenset(job.cell.name for job in jobs) - sent
     if not left:
-        return Outcome(0)
+        return Outcome(0, sent)
     cells = "1 cell is" if len(left) == 1 else f"{len(left)} cells are"
     words = (
         f"{cells} not sent: SLURM takes no more jobs of yours while so many are in the queue: "
         "raise slurm.cells_per_task or change slurm.qos"
     )
-    return Outcome(1, left, words)
+    return Outcome(1, sent, left, words)
 
 
 def _show_script(study: Study, place: Place, plan: Plan, jobs: Sequence[Job]) -> None:
@@ -182,30 +183,6 @@ def _tell(plan: Plan) -> None:
     print(f"{len(plan.cells)} cells: {plan.counts()}", flush=True)
 
 
-def cancel(study: StudyFolder) -> int:
-    """Cancels what this study has in the queue, and only that; returns the exit code.
-
-    Raises:
-        UserError: another command is submitting this study.
-    """
-    arrays = [array for made in manifest.read_all(study.path).found for array in made.arrays]
-    if not arrays:
-        print("nothing of this study was ever sent to SLURM")
-        return 0
-    try:
-        with _submitting(study):
-            done = withdraw(arrays, Queue(client.squeue()))
-    except SlurmError as error:
-        print(f"{error}; nothing is known to be cancelled", file=sys.stderr)
-        return 1
-    for complaint in done.complaints:
-        print(complaint, file=sys.stderr)
-    what = f"cancelled: {', '.join(done.ids)}" if done.ids else "nothing is in the queue"
-    still = "" if done.left else "; some tasks are still ending"
-    print(f"{what}{still}; finished cells and checkpoints are kept")
-    return int(bool(done.complaints))
-
-
 def pauses(seconds: float) -> Callable[[bool], None]:
     """A pause between two questions; longer and longer while there is no answer."""
     silent = 0
@@ -213,6 +190,6 @@ def pauses(seconds: float) -> Callable[[bool], None]:
     def pause(answered: bool) -> None:
         nonlocal silent
         silent = 0 if answered else silent + 1
-        time.sleep(min(LONGEST_PAUSE_S, seconds * 2 ** min(silent, 10)))
+        time.sleep(min(max(LONGEST_PAUSE_S, seconds), seconds * 2 ** min(silent, 10)))
 
     return pause

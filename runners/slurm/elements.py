@@ -10,6 +10,7 @@ from runners.leases import QUIET_S, Claim
 from runners.slurm import attempts
 from runners.slurm.client import Row
 from runners.slurm.manifest import Array, Manifest
+from runners.store import StudyFolder
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,22 @@ class Element:
     @property
     def task(self) -> str:
         return attempts.name_of(self.array.name, self.number)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.array.tasks[self.number]
+
+    def was_cancelled(self) -> bool:
+        """Whether `--cancel` took the task out of the queue after it had run."""
+        last = attempts.notes(self.manifest.folder, self.task)[-1:]
+        return [line.get("what") for line in last] == [attempts.CANCELLED]
+
+    def got_on(self) -> bool:
+        """Whether the files of its cells have changed since its last attempt began."""
+        folder = self.manifest.folder
+        began = [e for e in attempts.notes(folder, self.task) if e.get("what") == "began"]
+        study = StudyFolder(folder.parents[2], folder.parents[1].name)
+        return bool(began) and began[-1].get("progress") != attempts.progress(study, self.cells)
 
     def logs(self) -> list[Path]:
         """Its standard output and error, of all attempts."""

@@ -17,7 +17,7 @@ from runners.grid import Cell
 from runners.place import Place
 from runners.schema import Run
 from runners.slurm.section import Slurm
-from runners.store import State, StudyFolder
+from runners.store import Sight, State, StudyFolder
 
 SCHEMA = 1
 FILE, MARKS = "orders.json", "marks.json"
@@ -50,8 +50,20 @@ class Orders:
 
 def at_once(run: Run, slurm: Slurm) -> int:
     """Cells that run at once in a task: on its GPUs, else one a core."""
-    gpus = slurm.gpus_per_node or (1 if slurm.gres else 0)
+    gpus = slurm.gpus_per_node or _gpus_of(slurm.gres)
     return gpus * run.cells_per_gpu or slurm.cpus_per_task or 1
+
+
+def _gpus_of(gres: str | None) -> int:
+    """GPUs of a raw request, such as "gpu", "gpu:a100:2(S:0)", or "shard:4": a part of one."""
+    found = 0
+    for part in (gres or "").split(","):
+        name, *more = part.partition("(")[0].split(":")
+        if name == "gpu" and more and more[-1].isdecimal():
+            found += int(more[-1])
+        elif name in ("gpu", "shard", "mps"):
+            found += 1
+    return found
 
 
 def signal_seconds(minutes: int) -> int:
@@ -93,7 +105,7 @@ def write_orders(folder: Path, jobs: Iterable[Job], place: Place, run: Run, slur
             ],
         },
     )
-    write_json(folder / MARKS, {job.cell.name: job.mark for job in listed})
+    write_json(folder / MARKS, {job.cell.name: [*job.mark, job.retries] for job in listed})
 
 
 def read_orders(folder: Path) -> Orders:
@@ -130,8 +142,30 @@ def _mark(raw: list[Any]) -> tuple[State, int]:
     return State(raw[0]), int(raw[1])
 
 
-def read_marks(folder: Path) -> dict[str, tuple[State, int]]:
-    """How the files of each cell looked when it was submitted; empty if that cannot be read."""
+@dataclass(frozen=True)
+class Mark:
+    """How the files of a cell looked when it was submitted.
+
+    Attributes:
+        mark: `runners.store.Sight.mark`.
+        retries: how often the task runs it again after a failure that may pass.
+    """
+
+    mark: tuple[State, int] = (State.MISSING, 0)
+    retries: int = 0
+
+    def is_open(self, sight: Sight, is_active: bool) -> bool:
+        """Whether the task, which may still run, has yet to end the cell."""
+        if sight.state == State.DONE:
+            return False
+        if sight.state == State.MISSING or sight.mark == self.mark:
+            return True
+        failures = sight.attempts - self.mark[1]
+        return is_active and sight.transient and 0 < failures <= self.retries
+
+
+def read_marks(folder: Path) -> dict[str, Mark]:
+    """How the cells of a submission looked then; empty if that cannot be read."""
     try:
         return _marks(folder)
     except (AttributeError, TypeError, ValueError, IndexError):
@@ -139,6 +173,7 @@ def read_marks(folder: Path) -> dict[str, tuple[State, int]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _marks(folder: Path) -> dict[str, tuple[State, int]]:
+def _marks(folder: Path) -> dict[str, Mark]:
     """They never change; that they are not there yet, an error, is not remembered."""
-    return {name: _mark(mark) for name, mark in read_json(folder / MARKS).items()}
+    marks = read_json(folder / MARKS)
+    return {name: Mark(_mark(mark), int(mark[2])) for name, mark in marks.items()}

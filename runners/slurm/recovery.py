@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from runners.leases import Lease
+from runners.options import UserError
 from runners.slurm import client, manifest
-from runners.slurm.elements import Queue
+from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
 from runners.store import StudyFolder
 
@@ -30,6 +32,18 @@ class Withdrawn:
     left: bool = True
 
 
+def submitting(study: StudyFolder) -> Lease:
+    """The lease of the one command that may change what is sent of a study.
+
+    Raises:
+        UserError: another command holds it.
+    """
+    lease = study.leases.take(manifest.SUBMITTING)
+    if lease is None:
+        raise UserError(f"{study.path}: another command is submitting this study: try again later")
+    return lease
+
+
 def withdraw(arrays: Iterable[Array], queue: Queue) -> Withdrawn:
     """Cancels whatever is in the queue under the names of arrays, and waits until it is gone.
 
@@ -40,12 +54,25 @@ def withdraw(arrays: Iterable[Array], queue: Queue) -> Withdrawn:
         ControllerDown: no answer; some may be cancelled.
     """
     named = list(arrays)
-    ids = sorted({row.id.partition("_")[0] for array in named for row in queue.active(array)})
+    return _cancelled(
+        lambda now: {row.id.partition("_")[0] for array in named for row in now.active(array)},
+        queue,
+    )
+
+
+def withdraw_tasks(elements: Iterable[Element], queue: Queue) -> Withdrawn:
+    """The same for single tasks, whose ids are known."""
+    named = list(elements)
+    return _cancelled(lambda now: {each.id for each in named if now.is_active(each)}, queue)
+
+
+def _cancelled(active: Callable[[Queue], set[str]], queue: Queue) -> Withdrawn:
+    ids = sorted(active(queue))
     if not ids:
         return Withdrawn(())
     complaints = client.scancel(ids)
     end = time.monotonic() + PATIENCE_S
-    while left := any(map(Queue(client.squeue()).active, named)):
+    while left := bool(active(Queue(client.squeue()))):
         if time.monotonic() > end:
             break
         time.sleep(1)

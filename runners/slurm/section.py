@@ -27,9 +27,9 @@ OWN_KEYS = {
 }
 """Options of sbatch that have a key here; None where it has the same name."""
 RESERVED = (
-    *("chdir", "error", "export", "export-file", "input", "job-name", "nodes", "ntasks"),
-    *("ntasks-per-node", "no-requeue", "open-mode", "output", "parsable", "requeue", "signal"),
-    *("test-only", "wait", "wrap"),
+    *("chdir", "clusters", "error", "export", "export-file", "input", "job-name", "nodes"),
+    *("ntasks", "ntasks-per-node", "no-requeue", "open-mode", "output", "parsable", "requeue"),
+    *("signal", "test-only", "wait", "wrap"),
 )
 """Options on which requeueing, logs and the recovery of lost submissions depend."""
 
@@ -155,3 +155,5 @@ def check_slurm(slurm: Slurm, backend: str, device: str, problems: Problems) -> 
             problems.add(key, f"not allowed here: must be set as slurm.{OWN_KEYS[plain] or plain}")
         elif plain in RESERVED:
             problems.add(key, "not allowed: the suite sets this option itself")
+        elif any(whole.startswith(plain) for whole in (*OWN_KEYS, *RESERVED)):
+            problems.add(key, "not allowed: sbatch would complete it: must be a whole name")

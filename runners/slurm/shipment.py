@@ -55,16 +55,19 @@ class Shipment:
         made.jobs = tuple(job for job in self.jobs if job.cell.name in names)
         return made
 
+    def size(self, arrays: int) -> str:
+        """How much is sent, for a person."""
+        cells, tasks = sum(map(len, self.tasks)), len(self.tasks)
+        return f"{cells} cells in {tasks} tasks of {arrays} array{'s' * (arrays != 1)}"
+
     def words(self, arrays: int) -> str:
         """What is sent, for a person."""
-        cells = sum(map(len, self.tasks))
         most = max(map(len, self.tasks))
         on_gpu = self.slurm.gpus_per_node or self.slurm.gres
         kind, beside = ("GPU", self.run.cells_per_gpu) if on_gpu else ("core", 1)
         hours = sum(work.seconds for task in self.tasks for work in task) / beside / 3600
         return (
-            f"{cells} cells in {len(self.tasks)} tasks of {arrays} array{'s' * (arrays != 1)}, "
-            f"up to {most} cells a task, {self.at_once} at once, time limit "
+            f"{self.size(arrays)}, up to {most} cells a task, {self.at_once} at once, time limit "
             f"{text_of(self.slurm.time)}, about {hours:.1f} {kind}-hours (estimated)"
         )
 

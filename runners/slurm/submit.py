@@ -27,6 +27,8 @@ from runners.store import StudyFolder
 
 BACK_OFF_S = (5.0, 10.0)
 LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
+FURTHER_LOOKS_AFTER_S = (2.0, 2.0)
+"""Where SLURM has looked at no task yet."""
 NOT_LOOKED_AT = ("None", "Priority")
 """Reasons of a job that SLURM has not tried to start yet."""
 
@@ -106,7 +108,7 @@ def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
 
 def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
     """Sends one array; returns its id."""
-    from submitit.core.utils import FailedJobError
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     arrays = len(made.arrays)
     sender = executor(made.folder, array.name, shipment.run, shipment.slurm, arrays)
@@ -117,7 +119,7 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
                 sender.submit(RunCells(str(made.folder), name_of(array.name, number), cells))
                 for number, cells in enumerate(array.tasks)
             ]
-    except FailedJobError as error:
+    except (FailedJobError, FailedSubmissionError) as error:
         words = " ".join(str(error).split())
         if any(word in words.lower() for word in DOWN):
             raise ControllerDown(f"the SLURM controller does not answer ({words})") from error
@@ -129,7 +131,9 @@ def why_stuck(made: Manifest) -> str:
     """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
     elements = [Element(made, array, k) for array, k, _ in made.elements()]
     rows: list[Row] = []
-    for pause in LOOKS_AFTER_S:
+    for number, pause in enumerate((*LOOKS_AFTER_S, *FURTHER_LOOKS_AFTER_S)):
+        if number >= len(LOOKS_AFTER_S) and not all(row.reason == "None" for row in rows):
+            break
         time.sleep(pause)
         try:
             queue = Queue(client.squeue())

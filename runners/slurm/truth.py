@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,14 +17,17 @@ from runners.plan import duration
 from runners.slurm import attempts, client
 from runners.slurm.client import Evidence, Row
 from runners.slurm.elements import Element, Queue, newest_elements
-from runners.slurm.manifest import Array, Manifest, Sent
-from runners.slurm.orders import read_marks
-from runners.slurm.words import reason
+from runners.slurm.manifest import Manifest, Sent
+from runners.slurm.orders import Mark, read_marks
+from runners.slurm.words import Outlook, reason
 from runners.stopping import Terminated
 from runners.store import Sight, State
 
 SENDING_S = 60.0
 """Seconds after which an array that is being sent and not in the queue was never submitted."""
+
+UNSEEN_S = 60.0
+"""Seconds after the end of a task in which its last files may not be seen here: NFS is late."""
 
 LOG_BYTES = 8000
 
@@ -31,6 +35,8 @@ MEMORY = ("out of memory: raise slurm.mem", False)
 CANCELLED = ("cancelled", False)
 KILLED = ("the task was killed", True)
 TERMINATED = ("the task was asked to end by SIGTERM", True)
+TIME_LIMIT = ("the time limit came before it could requeue itself", True)
+NO_PROGRESS = ("the time limit came before it got on: raise slurm.time", False)
 FULL_DISK = ("nothing more could be written: make room on the disk of the results", True)
 
 IN_LOG = (
@@ -41,12 +47,13 @@ IN_LOG = (
     (f"{FullDisk.__qualname__}: ", *FULL_DISK),
     ("No space left on device", *FULL_DISK),
     ("Disk quota exceeded", *FULL_DISK),
-    ("DUE TO TIME LIMIT", "the time limit came before it could requeue itself", True),
+    ("DUE TO TIME LIMIT", *TIME_LIMIT),
     ("DUE TO PREEMPTION", "preempted and not requeued", True),
     ("DUE TO NODE FAILURE", "its node failed", True),
     ("'requeue'", "SLURM did not take its requeue", True),
     ("DUE TO JOB REQUEUE", "requeued by an operator or the cluster, and gone since", True),
     (" CANCELLED AT ", *CANCELLED),
+    ("User defined signal 2", *NO_PROGRESS),  # SLURM's warning, before submitit listens to it
     ("Killed", *KILLED),
     (f"{Terminated.__module__}.{Terminated.__qualname__}", *TERMINATED),
     ("could not find submitted jobs", "the task did not see the files of its submission", True),
@@ -56,7 +63,7 @@ the first words of this table."""
 
 IN_STATE = {
     "OUT_OF_MEMORY": MEMORY,
-    "TIMEOUT": ("the time limit came before it could requeue itself", True),
+    "TIMEOUT": TIME_LIMIT,
     "DEADLINE": ("its deadline has passed", False),
     "NODE_FAIL": ("its node failed", True),
     "BOOT_FAIL": ("its node did not start", True),
@@ -80,18 +87,13 @@ def in_the_queue(
     judge = _Judge(queue, sending)
     open_cells = {}
     for cell, element in newest_elements(submissions).items():
-        if cell in sights and _is_open(sights[cell], cell, element):
-            open_cells[cell] = element
+        if cell in sights:
+            mark = read_marks(element.manifest.folder).get(cell, Mark())
+            if mark.is_open(sights[cell], queue.is_active(element)):
+                open_cells[cell] = element
     judge.ask_accounting(open_cells.values())
     judged = {cell: judge.sight(element) for cell, element in open_cells.items()}
     return {cell: sight for cell, sight in judged.items() if sight is not None}
-
-
-def _is_open(sight: Sight, cell: str, element: Element) -> bool:
-    if sight.state == State.DONE:
-        return False
-    marks = read_marks(element.manifest.folder)
-    return marks.get(cell, (State.MISSING, 0)) == sight.mark or sight.state == State.MISSING
 
 
 class _Judge:
@@ -125,7 +127,7 @@ class _Judge:
     def _judged(self, element: Element) -> Sight | None:
         array = element.array
         if array.state in (Sent.PLANNED, Sent.SENDING):
-            return self._being_sent(array)
+            return self._being_sent(element)
         if array.state != Sent.SUBMITTED:
             return None
         if not self.queue.answered:
@@ -135,27 +137,31 @@ class _Judge:
             return self._active(row, element)
         return self._verdict(row, element)
 
-    def _being_sent(self, array: Array) -> Sight | None:
+    def _being_sent(self, element: Element) -> Sight | None:
+        array = element.array
         if self.sending:
             return Sight(State.QUEUED, "is being submitted")
         if array.state == Sent.PLANNED:
             return None
+        if rows := self.queue.active(array):
+            job = rows[0].id.partition("_")[0]
+            taken = replace(array, state=Sent.SUBMITTED, id=job)
+            sight = self._judged(replace(element, array=taken))
+            return sight and replace(sight, note=f"{sight.note}; its submitter was killed")
         age = (datetime.now(UTC) - array.noted).total_seconds()
         if not self.queue.answered or age < SENDING_S:  # sbatch may outlive its submitter
             return Sight(State.QUEUED, "its submitter was killed and may have sent it")
-        if rows := self.queue.active(array):
-            job = rows[0].id.partition("_")[0]
-            note = f"its submitter was killed and has sent it as job {job}: to be submitted again"
-            return Sight(State.QUEUED, note)
         return None
 
     def _active(self, row: Row, element: Element) -> Sight:
         job = f"job {row.id}"
         if row.state == "PENDING":
-            why = reason(row.reason).sentence
+            why = reason(row.reason)
+            stuck = why.outlook == Outlook.NEEDS_A_PERSON
             if self.has_begun(element):
-                return Sight(State.REQUEUED, f"{job} goes on from its checkpoints: {why}")
-            return Sight(State.QUEUED, f"{job}: {why}")
+                note = f"{job} goes on from its checkpoints: {why.sentence}"
+                return Sight(State.REQUEUED, note, stuck=stuck)
+            return Sight(State.QUEUED, f"{job}: {why.sentence}", stuck=stuck)
         if row.state == "SUSPENDED":
             return Sight(State.SUSPENDED, f"{job} on {row.node} stands still until it is resumed")
         since = ""
@@ -167,16 +173,21 @@ class _Judge:
     def _verdict(self, row: Row | None, element: Element) -> Sight:
         """A task that is over, or that nobody knows any more, although its cell has not ended."""
         state = row.state if row else self._accounted_state(element)
-        log = _log_tail(element)
-        if not (state or log or self.has_begun(element)):  # a waiting element leaves no trace
+        log, has_begun = _log_tail(element), self.has_begun(element)
+        # A waiting element leaves no trace; of one that waited for its next start, we noted it.
+        if not state and (element.was_cancelled() if has_begun else not log):
             return Sight(State.FAILED, f"cancelled (job {element.id})")
         named = IN_STATE.get(state.split(" ")[0].rstrip("+"))
         words = named or _named_in(log)
+        if words == TIME_LIMIT and not element.got_on():
+            words = NO_PROGRESS
         if words is not None:
             note, transient = words
             return Sight(State.FAILED, f"{note} (job {element.id})", transient=transient)
-        if state.startswith("FAILED") and (error := _last_error(log)):
+        if state.startswith("FAILED") and (error := _last_error(log, has_begun)):
             return Sight(State.FAILED, f"the task failed: {error} (job {element.id})")
+        if row and row.end and (datetime.now() - row.end).total_seconds() < UNSEEN_S:
+            return Sight(State.RUNNING, f"job {element.id} has just ended; its files are awaited")
         known = f"SLURM says {state}" if state else "SLURM does not know it any more"
         return Sight(State.LOST, f"job {element.id} is over without a result: {known}")
 
@@ -209,6 +220,9 @@ def _named_in(log: str) -> tuple[str, bool] | None:
     return MEMORY if why and why[-1] == MEMORY else named[-1]
 
 
-def _last_error(log: str) -> str:
+def _last_error(log: str, has_begun: bool) -> str:
+    """The last exception, or the last words of a task that never came to its cells."""
     errors = re.findall(r"^\w[\w.]*(?:Error|Exception): .*$", log, re.MULTILINE)
-    return errors[-1][:300] if errors else ""
+    if not errors and not has_begun:
+        errors = [line for line in log.splitlines() if line.strip()]
+    return errors[-1].strip()[:300] if errors else ""

@@ -74,7 +74,7 @@ class Life:
 
     def __init__(self, slurm: Cluster, folder: Path, seeds: int) -> None:
         self.slurm, self.folder, self.results = slurm, folder, folder / "results"
-        self.file = made_runs.write_study(folder / "study.yaml", ["slowly:Slowly"], epochs=15)
+        self.file = made_runs.write_study(folder / "study.yaml", ["slowly:Slowly"], epochs=30)
         study = json.loads(self.file.read_text())
         study["axes"]["seed"] = list(range(seeds))
         study["slurm"] = {"poll_seconds": 1}

@@ -18,6 +18,9 @@ def test_cancelling_takes_what_is_this_studys_and_nothing_else(slurm, tmp_path):
     mine.type(*LATER, "--only", "seed=0,1")
     mine.type(*LATER)
     other.type(*LATER)
+    assert "3 queued" in mine.type("--plan")[0]
+    out, _ = mine.type("--cancel", "--only", "seed=0")
+    assert mine.states() == {"queued": 2, "failed": 1} and len(mine.rows()) == 2
     foreign = slurm.submit("true", "--hold", f"--job-name={mine.rows()[0].name}-1")
     out, _ = mine.type("--cancel")
     assert "cancelled: " in out and mine.rows() == []
@@ -42,8 +45,12 @@ def test_running_tasks_are_gone_when_the_command_that_cancels_them_ends(slurm, t
     assert sent.states() == {"running": 2}
     out, _ = sent.type("--set", "protocol.epochs=100000")
     assert "nothing to submit" in out
+    _, err = sent.type("--cancel", "--only", "seed=0", code=1)
+    assert "is left: it also runs cells that --only leaves out" in err and len(sent.rows()) == 1
     sent.type("--cancel")
     assert sent.rows() == [] and sent.states() == {"failed": 2}
+    (noted,) = sent.results.glob("s/slurm/*/attempts/*")  # SLURM forgets it after a while
+    assert '"what": "cancelled"' in noted.read_text().splitlines()[-1]
     assert len(list(sent.results.glob("s/cells/*/checkpoint.pt"))) == 2
 
 

@@ -71,7 +71,7 @@ def test_the_commands_of_the_readme_do_what_they_say(slurm, shell):
     slurm.scontrol("update", f"nodename={NODE}", "state=drain", "reason=test")
     try:
         said = shell.type(submit)
-        assert re.search(r"^submitted 4 cells in 2 tasks of 1 array, up to 2 cells", said, re.M)
+        assert re.search(r"^submitting 4 cells in 2 tasks of 1 array, up to 2 cells", said, re.M)
         assert "4 queued" in shell.type(status)
         assert "finished cells and checkpoints are kept" in shell.type(cancel)
         shell.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,7 @@ from runners.slurm import client
 from runners.slurm.commands import ControllerDown
 from runners.slurm.manifest import read_all
 from runners.slurm.words import is_final
-from tests.made_runs import run_grid
+from tests.made_runs import command, environment, run_grid
 from tests.slurm.cluster import running
 from tests.slurm.configuration import Settings
 from tests.slurm.processes import poll
@@ -186,6 +187,19 @@ def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path, monkeypatch):
     new.type(*LATER)
     assert new.states() == {"queued": 1}
     new.type("--cancel")
+
+
+def test_a_job_may_submit_and_its_own_request_is_not_inherited(slurm, tmp_path):
+    sent = study_of(slurm, tmp_path, 1)
+    line = command(sent.study, sent.results, "--backend", "slurm", "--wait")
+    env = environment(tmp_path, **sent.variables)
+    exports = [f"export {key}={shlex.quote(text)}" for key, text in env.items()]
+    script = "\n".join([*exports, shlex.join(map(str, [*line, "--set", "slurm.poll_seconds=1"]))])
+    said = f"--output={tmp_path / 'said'}"
+    job = slurm.submit(script, "--array=0-0", "--mem=500", "--cpus-per-task=1", said)
+    ended = slurm.wait_for_state(f"{job}_0", "COMPLETED", "FAILED", deadline=90)
+    printed = (tmp_path / "said").read_text()
+    assert ended == "COMPLETED" and "1 of 1 cells done" in printed, printed
 
 
 def test_cells_go_in_arrays_of_the_size_that_the_cluster_takes(slurm, tmp_path):

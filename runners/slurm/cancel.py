@@ -1,0 +1,65 @@
+"""Takes out of the queue what a study has there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from dataclasses import replace
+
+from runners.slurm import attempts, client, manifest
+from runners.slurm.commands import SlurmError
+from runners.slurm.elements import Element, Queue
+from runners.slurm.recovery import Withdrawn, settle, submitting, withdraw, withdraw_tasks
+from runners.store import StudyFolder
+
+
+def cancel(study: StudyFolder, only: Collection[str] | None = None) -> int:
+    """Cancels what this study has in the queue, and only that; returns the exit code.
+
+    Args:
+        only: names of cells; a task that runs others too is left.
+
+    Raises:
+        UserError: another command is submitting this study.
+    """
+    if not manifest.read_all(study.path).found:
+        print("nothing of this study was ever sent to SLURM")
+        return 0
+    try:
+        with submitting(study):
+            done = _cancelled(study, only, Queue(client.squeue()))
+    except SlurmError as error:
+        print(f"{error}; nothing is known to be cancelled", file=sys.stderr)
+        return 1
+    for complaint in done.complaints:
+        print(complaint, file=sys.stderr)
+    what = f"cancelled: {', '.join(done.ids)}" if done.ids else "nothing is in the queue"
+    still = "" if done.left else "; some tasks are still ending"
+    print(f"{what}{still}; finished cells and checkpoints are kept")
+    return int(bool(done.complaints))
+
+
+def _cancelled(study: StudyFolder, only: Collection[str] | None, queue: Queue) -> Withdrawn:
+    if only is not None:
+        settle(study, queue)  # for the ids of all tasks
+    found = manifest.read_all(study.path).found
+    elements = [Element(made, array, k) for made in found for array, k, _ in made.elements()]
+    if only is None:
+        done = withdraw((array for made in found for array in made.arrays), queue)
+    else:
+        elements = [each for each in elements if not set(only).isdisjoint(each.cells)]
+        whole = [each for each in elements if set(only).issuperset(each.cells)]
+        done = withdraw_tasks(whole, queue)
+        left = [each.id for each in elements if each not in whole and queue.is_active(each)]
+        words = tuple(f"job {id} is left: it also runs cells that --only leaves out" for id in left)
+        done = replace(done, complaints=(*done.complaints, *words))
+    for element in elements:
+        if queue.is_active(element) and {element.id, element.id.partition("_")[0]} & set(done.ids):
+            _note_cancelled(element)
+    return done
+
+
+def _note_cancelled(element: Element) -> None:
+    """SLURM forgets a requeued task that is cancelled while it waits, and its log does not tell."""
+    if element.task in attempts.begun(element.manifest.folder):
+        attempts.note(element.manifest.folder, element.task, what=attempts.CANCELLED)
