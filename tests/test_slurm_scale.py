@@ -39,7 +39,8 @@ WITNESS = """
 import atexit, json, os, sys, time
 def tell():
     with open(os.environ["WITNESS"], "w") as file:
-        json.dump({"cpu": time.process_time(), "torch": "torch" in sys.modules}, file)
+        names = ("torch", "submitit")
+        json.dump({"cpu": time.process_time(), **{n: n in sys.modules for n in names}}, file)
 atexit.register(tell)
 """
 
@@ -99,6 +100,7 @@ def test_ten_thousand_cells_are_submitted_in_20_s_and_looked_at_in_5(cluster):
     assert status.stdout.count("other jobs come first") == SEEDS
     assert "10000 cells: 10000 queued" in status.stdout
     cost = cluster.witness()
+    assert not cost["submitit"]
     assert cost["cpu"] < 5 and not cost["torch"]
     print(f"submitted in {took:.1f} s, looked at in {cost['cpu']:.1f} s")
     again = cluster.run(*seeds, "--only", "seed=0,9999")
