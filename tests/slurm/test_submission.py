@@ -47,6 +47,17 @@ def undisturbed(tmp_path_factory) -> Path:
     return sent.results
 
 
+@pytest.fixture(scope="module", autouse=True)
+def overdue(slurm, tmp_path_factory) -> Sent:
+    """A task in which nothing listens to the warning before its limit of two minutes."""
+    sent = study_of(slurm, tmp_path_factory.mktemp("overdue"), 1)
+    deaf = sent.folder / "deaf"
+    deaf.write_text("#!/bin/sh\ntrap '' USR2\nexec sleep 600\n")
+    deaf.chmod(0o755)
+    sent.type("--set", "slurm.time=2", "--set", f"slurm.python={deaf}")
+    return sent
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_submitter_killed_at_any_moment_is_recovered_by_the_same_command(
     narrow, undisturbed, tmp_path, moment
@@ -227,3 +238,10 @@ def test_cells_share_tasks_and_one_task_is_a_plain_job(slurm, tmp_path):
                  if len(json.loads(path.read_text())["jobs"]) == 1]  # fmt: skip
     assert list(orders.parent.glob("*_submitted.pkl")) != []
     sent.type("--cancel")
+
+
+def test_a_task_that_overran_its_limit_without_getting_on_is_not_sent_again(overdue):
+    overdue.cluster.wait_for(lambda: not overdue.rows(), 200, "the limit comes")
+    out, _ = overdue.type("--status")
+    assert "failed    the time limit came before it got on: raise slurm.time" in out
+    assert "nothing to submit" in overdue.type()[0]

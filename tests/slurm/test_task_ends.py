@@ -154,6 +154,31 @@ def test_a_full_disk_is_the_reason_and_a_plain_run_goes_on_when_there_is_room(ti
     assert tiny.states()["plain"][0] == "done"
 
 
+@pytest.mark.parametrize(
+    ("script", "signal", "words"),
+    [
+        ("#!/no/python", None, "the task failed: "),
+        ("#!/bin/sh\nexec sleep 100", "USR2", "the time limit came before it got on: raise slurm"),
+    ],
+    ids=["missing", "slow"],
+)
+def test_a_task_whose_python_never_comes_to_its_cells_says_why(
+    slurm, tmp_path, script, signal, words
+):
+    study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
+    on, python = OnSlurm(slurm, tmp_path, study), tmp_path / "python"
+    python.write_text(f"{script}\n")
+    python.chmod(0o755)
+    (job,) = on.submit("--set", f"slurm.python={python}")
+    if signal:
+        slurm.wait_for_task(job)
+        slurm.run("scancel", f"--signal={signal}", f"{job}.0")
+    assert on.wait_for_end(job) == {job: "FAILED"}
+    state, note = on.states()["plain"]
+    assert state == "failed" and note.startswith(words), note
+    assert on.type("--backend", "slurm").stdout.splitlines()[-1] == "nothing to submit"
+
+
 def test_results_that_are_removed_while_tasks_wait_are_missing_and_can_be_made(slurm, tmp_path):
     study = write_study(tmp_path / "study.yaml", labelled("plain"), epochs=4)
     on = OnSlurm(slurm, tmp_path, study)
