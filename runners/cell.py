@@ -49,7 +49,9 @@ def run_cell(
 
     Args:
         on_epoch: called with the history's entry after every epoch.
-        owned: raises `runners.leases.LeaseLost` where this process may not write for the cell.
+        owned: raises `runners.leases.LeaseLost` where this process may not write for the cell;
+            asked before everything that is written or removed, as this process may have been
+            suspended for long and the cell been finished by another one.
 
     Raises:
         runners.trainer.Diverged: a loss was not finite.
@@ -60,6 +62,7 @@ def run_cell(
     set_arithmetic(cell.protocol, device)
     folder = place.study.cell(cell.name)
     folder.path.mkdir(parents=True, exist_ok=True)
+    owned()
     sweep(folder.path, owned=True)
 
     data = load_data(cell, place.data_root)
@@ -68,6 +71,7 @@ def run_cell(
     try:
         method, sets, history = _train(cell, place, data, device, checkpoint, on_epoch)
     except Misfit as reason:
+        owned()
         checkpoint.set_aside(reason)
         method, sets, history = _train(cell, place, data, device, checkpoint, on_epoch)
     with trainer.autocast(cell.protocol, device):
@@ -119,9 +123,11 @@ def _train(
     shared = None
     if place.share_warmup:
         shared = SharedWarmup.of(cell, method, place.study.warmups)
+    checkpoint.owned()
     folder.epochs.unlink(missing_ok=True)  # its lines come again, those after the checkpoint do not
 
     def keep(entry: dict[str, Any]) -> None:
+        checkpoint.owned()
         if shared and shared.restored:
             checkpoint.notes.shared_epochs = shared.restored
         with naming(folder.epochs), folder.epochs.open("a", encoding="utf-8") as file:

@@ -9,8 +9,11 @@ import torch
 
 import methods
 from methods.base import Method
+from runners.cell import run_cell
 from runners.checkpoint import Checkpoint
 from runners.grid import Cell
+from runners.place import Place
+from runners.store import CellFolder, StudyFolder
 from tests.made_cells import CPU, Ready, make_cell, ready, same_state
 
 EPOCHS = 4
@@ -63,3 +66,28 @@ def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list
     for get in (Method.corrected_labels, Method.clean_probability):
         mine, theirs = (getattr(run.method.eval(), get.__name__)() for run in (one, other))
         assert mine is theirs is None or torch.equal(mine, theirs)
+
+
+def place_in(results: Path, **settings) -> Place:
+    """The place of a study `s` with its folder."""
+    study = StudyFolder(results, "s")
+    study.prepare({})
+    return Place(study, **settings)
+
+
+def cut_off(cell: Cell, place: Place, epoch: int) -> CellFolder:
+    """Runs a cell to within an epoch of its training; returns its folder."""
+
+    def stop(entry: dict) -> None:
+        if entry["epoch"] == epoch:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        run_cell(cell, place, CPU, stop)
+    return place.study.cell(cell.name)
+
+
+def finish(cell: Cell, place: Place) -> tuple[dict, list[int]]:
+    """Runs a cell to its end; returns its record and the epochs that it was told of."""
+    seen: list[int] = []
+    return run_cell(cell, place, CPU, lambda entry: seen.append(entry["epoch"])), seen

@@ -21,6 +21,7 @@ from tests.made_leases import (
     OTHER_NODE,
     can_take,
     holding,
+    silence,
     wait_for,
     why_no_other_node,
 )
@@ -54,12 +55,6 @@ def taken_from_afar(leases: Leases, monkeypatch) -> Lease:
     with monkeypatch.context() as there:
         there.setattr(module, "this_process", lambda: FAR)
         return leases.take(CELL)
-
-
-def silence(path: Path, seconds: float) -> None:
-    """Moves the latest heartbeat of a lease into the past."""
-    now = time.time()
-    os.utime(path, (now, now - seconds))
 
 
 @proc
