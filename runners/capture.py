@@ -24,10 +24,6 @@ MODULE_PARTS = set(vars(nn.Module()))
 PLAIN = (bool, int, float, str, type(None))
 
 
-class Misfit(Exception):
-    """A saved state does not belong to this method as it is built today."""
-
-
 def capture(method: Method) -> dict[str, Any]:
     """The method's state, readable by `torch.load(weights_only=True)` once it is saved."""
     kept = method.state_dict()
@@ -44,20 +40,18 @@ def restore(method: Method, state: Mapping[str, Any]) -> None:
     """Puts a freshly constructed method into a captured state.
 
     Raises:
-        Misfit: they do not belong together; the method may have changed and must be made anew.
+        AttributeError, LookupError, RuntimeError, TypeError, ValueError: they do not belong
+            together; the method may have changed and must be made anew.
     """
-    try:
-        method.load_state_dict(state["modules"])
-        buffers = dict(method.named_buffers())
-        for name, value in state["unsaved_buffers"].items():
-            buffers[name].copy_(value)
-        device = method.task.noisy_labels.device
-        present = _attributes(method)
-        for name, packed in state["attributes"].items():
-            if packed is not None:
-                setattr(method, name, _unpacked(packed, present.get(name), device))
-    except (RuntimeError, KeyError, ValueError, AttributeError, TypeError) as error:
-        raise Misfit(f"{type(error).__name__}: {error}") from error
+    method.load_state_dict(state["modules"])
+    buffers = dict(method.named_buffers())
+    for name, value in state["unsaved_buffers"].items():
+        buffers[name].copy_(value)
+    device = method.task.noisy_labels.device
+    present = _attributes(method)
+    for name, packed in state["attributes"].items():
+        if packed is not None:
+            setattr(method, name, _unpacked(packed, present.get(name), device))
 
 
 def _attributes(method: Method) -> dict[str, Any]:

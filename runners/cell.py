@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from runners import provenance, record, trainer
-from runners.capture import Misfit
-from runners.checkpoint import Checkpoint, Notes
+from runners.checkpoint import Checkpoint, Misfit, Notes
 from runners.files import naming, sweep, write_atomically
+from runners.hardware import device_name, processor_name
 from runners.label_files import store_labels
 from runners.memory import peak_memory_mb, reset_peak_memory
 from runners.place import Place
@@ -103,9 +103,9 @@ def _checkpoint(
     path = place.study.cell(cell.name).checkpoint
     seconds = 60 * place.checkpoint_minutes
     made = Checkpoint(path, identity, place.checkpoint_every, seconds, owned)
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     failed = place.study.cell(cell.name).attempts()
-    made.notes = Notes(attempts=failed + 1, devices=[gpu or "cpu"])
+    hardware = {"devices": [device_name(device)], "processors": [processor_name()]}
+    made.notes = Notes(attempts=failed + 1, **hardware)
     return made
 
 
@@ -123,6 +123,8 @@ def _train(
     shared = None
     if place.share_warmup:
         shared = SharedWarmup.of(cell, method, place.study.warmups)
+    if shared:
+        shared.withheld = lambda: checkpoint.notes.mixed
     checkpoint.owned()
     folder.epochs.unlink(missing_ok=True)  # its lines come again, those after the checkpoint do not
 
@@ -174,7 +176,7 @@ def _provenance(cell: Cell, data: Data, notes: Notes) -> dict[str, Any]:
         "python": provenance.python_version(),
         "torch_threads": torch.get_num_threads(),
         "device": ", then ".join(dict.fromkeys(notes.devices)),
-        "processor": f"{provenance.processor()} ({torch.backends.cpu.get_cpu_capability()})",
+        "processor": ", then ".join(dict.fromkeys(notes.processors)),
         "host": socket.gethostname(),
         "data_sha256": data.arrays.sha256,
         "split_sha256": record.array_sha256(*parts),

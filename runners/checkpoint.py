@@ -1,8 +1,9 @@
 """Checkpoints: a cell that was cut off goes on from its last one, to the same bits.
 
 A checkpoint is whole (written aside, then renamed, its SHA-256 in front) and names what it belongs
-to: the cell's key, the code's fingerprint, torch and the number of threads. One that is truncated
-or of another cell or code is set aside, and the cell starts over. Loading executes nothing.
+to: the cell's key, the code's fingerprint, torch, the number of threads and the format. One that is
+truncated, of another cell or code, or cannot be understood is set aside, and the cell starts over.
+Loading executes nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +20,25 @@ from typing import Any
 import torch
 
 from methods.base import Method
-from runners.capture import Misfit, capture, restore
+from runners.capture import capture, restore
 from runners.evaluation import Sets
+from runners.failures import Kind, of_error
 from runners.files import read_checked, write_checked
 from runners.stopping import Stopped, is_wished
 from runners.trainer import Standing
 
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, ValueError)
 """What torch raises where a file holds something else than what was saved."""
+
+UNFIT = (*UNREADABLE, AttributeError, IndexError)
+"""What is raised where a state does not fit what it is put into, or is no such state."""
+
+FORMAT = 2
+"""To be raised with the meaning of a checkpoint's content: no fingerprint holds this file."""
+
+
+class Misfit(Exception):
+    """A checkpoint does not belong to this cell as it is run today."""
 
 
 @dataclass
@@ -37,13 +49,31 @@ class Notes:
         attempts: attempts so far, this one included.
         seconds: that the earlier ones took.
         devices: names of the devices they ran on, in order.
+        processors: names of the processors that they ran on, in order.
         shared_epochs: epochs of warm-up that were taken from another cell.
     """
 
     attempts: int = 1
     seconds: float = 0.0
     devices: list[str] = field(default_factory=list)
+    processors: list[str] = field(default_factory=list)
     shared_epochs: int = 0
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the attempts ran on unequal hardware, so that no other run need be equal."""
+        return len(set(self.devices)) > 1 or len(set(self.processors)) > 1
+
+    def after(self, earlier: Notes) -> None:
+        """Adds what the attempts before this one have noted, all of it or nothing."""
+        together = Notes(
+            max(self.attempts, earlier.attempts + 1),
+            float(earlier.seconds),
+            [*earlier.devices, *self.devices],
+            [*earlier.processors, *self.processors],
+            int(earlier.shared_epochs),
+        )
+        vars(self).update(vars(together))
 
 
 class Checkpoint:
@@ -65,7 +95,7 @@ class Checkpoint:
         seconds: float,
         owned: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path, self.identity, self.owned = path, identity, owned
+        self.path, self.identity, self.owned = path, {**identity, "format": FORMAT}, owned
         self.every, self.seconds = every, seconds
         self.notes = Notes()
         self.began = self.saved = time.monotonic()
@@ -111,29 +141,6 @@ class Checkpoint:
         Raises:
             Misfit: the checkpoint is damaged or foreign; `set_aside` it and make the method anew.
         """
-        content = self._content()
-        if content is None:
-            return None
-        device = sets.train.labels.device
-        restore(method, content["method"])
-        if sets.clean_batches is not None:
-            sets.clean_batches.position = content["clean_position"]
-        torch.set_rng_state(content["random"])
-        if device.type == "cuda" and content["random_cuda"] is not None:
-            torch.cuda.set_rng_state(content["random_cuda"], device)
-        notes = Notes(**content["notes"])
-        # Devices and attempts of this process were noted before its state was read.
-        self.notes.devices = [*notes.devices, *self.notes.devices]
-        self.notes.attempts = max(self.notes.attempts, notes.attempts + 1)
-        self.notes.seconds, self.notes.shared_epochs = notes.seconds, notes.shared_epochs
-        standing = Standing(**content["standing"])
-        standing.totals = {name: value.to(device) for name, value in standing.totals.items()}
-        logging.getLogger("cell").info(
-            "goes on after epoch %d, step %d", len(standing.history), standing.step
-        )
-        return standing
-
-    def _content(self) -> dict[str, Any] | None:
         try:
             payload = read_checked(self.path)
         except FileNotFoundError:
@@ -143,13 +150,35 @@ class Checkpoint:
         try:
             # On the CPU: an optimiser keeps its step counts there and moves the rest itself.
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-            identity = content["identity"]
-        except UNREADABLE as error:
-            raise Misfit(f"it cannot be read: {error}") from error
+            self._identify(content["identity"])
+            standing = self._take_up(content, method, sets)
+        except UNFIT as error:
+            if of_error(error, "").kind in (Kind.MEMORY, Kind.CUDA):
+                raise  # of this machine and not of the checkpoint
+            raise Misfit(f"it cannot be read: {type(error).__name__}: {error}") from error
+        logging.getLogger("cell").info(
+            "goes on after epoch %d, step %d", len(standing.history), standing.step
+        )
+        return standing
+
+    def _identify(self, identity: dict[str, Any]) -> None:
         for name, value in self.identity.items():
             if identity.get(name) != value:
                 raise Misfit(f"it belongs to another {name}: {identity.get(name)}, not {value}")
-        return content
+
+    def _take_up(self, content: dict[str, Any], method: Method, sets: Sets) -> Standing:
+        """Puts everything to where it was; the notes last, which outlive a misfit."""
+        device = sets.train.labels.device
+        restore(method, content["method"])
+        if sets.clean_batches is not None:
+            sets.clean_batches.position = int(content["clean_position"])
+        torch.set_rng_state(content["random"])
+        if device.type == "cuda" and content["random_cuda"] is not None:
+            torch.cuda.set_rng_state(content["random_cuda"], device)
+        standing = Standing(**content["standing"])
+        standing.totals = {name: value.to(device) for name, value in standing.totals.items()}
+        self.notes.after(Notes(**content["notes"]))
+        return standing
 
     def set_aside(self, reason: Misfit) -> None:
         """Moves a checkpoint that cannot be used out of the way, and says so in the log."""

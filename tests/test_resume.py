@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import pickle
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,15 +12,21 @@ import torch
 import methods
 from methods.base import Method, register
 from methods.declaration import Declaration, Privileges
-from runners.cell import run_cell
+from runners import provenance
 from runners.checkpoint import Checkpoint
-from runners.files import write_checked
-from runners.grid import Cell
 from runners.place import Place
-from runners.record import weights_sha256
-from runners.store import CellFolder, StudyFolder
-from tests.interruptions import EPOCHS, NAMES, CutOff, assert_same, cell_of, interrupted, timeless
-from tests.made_cells import CPU, ready
+from tests.interruptions import (
+    EPOCHS,
+    NAMES,
+    assert_same,
+    cell_of,
+    cut_off,
+    finish,
+    interrupted,
+    place_in,
+    timeless,
+)
+from tests.made_cells import ready
 
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
@@ -105,34 +107,13 @@ def test_what_cannot_be_kept_is_named_in_the_log(tmp_path, caplog):
 
 @pytest.fixture
 def place(tmp_path) -> Place:
-    study = StudyFolder(tmp_path, "s")
-    study.prepare({})
-    return Place(study)
-
-
-def cut_off(cell: Cell, place: Place, epoch: int) -> CellFolder:
-    """Runs a cell to within an epoch of its training; returns its folder."""
-
-    def stop(entry: dict) -> None:
-        if entry["epoch"] == epoch:
-            raise CutOff
-
-    with pytest.raises(CutOff):
-        run_cell(cell, place, CPU, stop)
-    return place.study.cell(cell.name)
-
-
-def finish(cell: Cell, place: Place) -> tuple[dict, list[int]]:
-    """Runs a cell to its end; returns its record and the epochs that it trained."""
-    seen: list[int] = []
-    return run_cell(cell, place, CPU, lambda entry: seen.append(entry["epoch"])), seen
+    return place_in(tmp_path)
 
 
 def test_a_record_does_not_tell_whether_its_cell_was_cut_off(place, tmp_path):
     cell = cell_of("metalabelnet")
-    elsewhere = StudyFolder(tmp_path / "other", "s")
-    elsewhere.prepare({})
-    whole, _ = finish(cell, Place(elsewhere))
+    elsewhere = place_in(tmp_path / "other")
+    whole, _ = finish(cell, elsewhere)
     folder = cut_off(cell, place, 3)
     assert folder.checkpoint.exists() and folder.finished_epochs() == 3
     record, _ = finish(cell, place)
@@ -141,10 +122,23 @@ def test_a_record_does_not_tell_whether_its_cell_was_cut_off(place, tmp_path):
         k: v for k, v in whole.items() if k not in left_out
     }
     lines = [json.loads(line) for line in folder.epochs.read_text().splitlines()]
-    its_lines = elsewhere.cell(cell.name).epochs.read_text().splitlines()
+    its_lines = elsewhere.study.cell(cell.name).epochs.read_text().splitlines()
     assert timeless(lines) == timeless([json.loads(line) for line in its_lines])
     assert (record["provenance"]["attempts"], whole["provenance"]["attempts"]) == (2, 1)
     assert not list(folder.path.glob("checkpoint*"))
+
+
+def test_a_record_names_all_processors_of_its_attempts_in_order(place, monkeypatch):
+    cell = cell_of("cross_entropy")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SSE9")
+        cut_off(cell, place, 2)
+    cut_off(cell, place, 3)
+    record, _ = finish(cell, place)
+    here = f"{provenance.processor()} ({torch.backends.cpu.get_cpu_capability()})"
+    there = f"{provenance.processor()} (SSE9)"
+    assert record["provenance"]["processor"] == f"{there}, then {here}"
+    assert record["provenance"]["device"] == "cpu"
 
 
 def test_lines_of_epochs_after_the_checkpoint_are_cut(place):
@@ -154,51 +148,6 @@ def test_lines_of_epochs_after_the_checkpoint_are_cut(place):
         file.write('{"epoch": 99, "half a li')
     cut_off(cell, place, 2)  # killed again, before it came as far
     assert [json.loads(line)["epoch"] for line in folder.epochs.read_text().splitlines()] == [1, 2]
-
-
-class Evil:
-    """Runs a command where its pickle is loaded carelessly."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self):
-        return (Path.touch, (self.file,))
-
-
-def foreign(content: bytes, key: str) -> bytes:
-    state = torch.load(io.BytesIO(content[64:]), weights_only=True)
-    state["identity"][key] = "another"
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: path.write_bytes(path.read_bytes()[:-1]),
-        lambda path: path.write_bytes(b""),
-        lambda path: write_checked(path, foreign(path.read_bytes(), "key")),
-        lambda path: write_checked(path, foreign(path.read_bytes(), "fingerprint")),
-        lambda path: write_checked(path, pickle.dumps(Evil(path.with_name("executed")))),
-    ],
-    ids=["truncated", "empty", "of another cell", "of other code", "an evil pickle"],
-)
-def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_warning(spoil, place, caplog):
-    cell = cell_of("fine_tune")
-    folder = cut_off(cell, place, 3)
-    spoil(folder.checkpoint)
-    with caplog.at_level(logging.WARNING):
-        record, seen = finish(cell, place)
-    (said,) = [r.message for r in caplog.records if r.levelno == logging.WARNING]
-    assert "set aside as checkpoint.pt.unusable and the cell starts over" in said
-    assert seen == [1, 2, 3, 4] and folder.record.exists()
-    assert not (folder.path / "executed").exists() and not folder.checkpoint.exists()
-    assert (folder.path / "checkpoint.pt.unusable").exists()
-    whole = ready(cell)
-    whole.train()
-    assert record["final_weights_sha256"] == weights_sha256(whole.method.network)
 
 
 def test_checkpoints_come_every_so_many_epochs_and_minutes(tmp_path):
