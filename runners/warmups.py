@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from methods.warmup import WarmupMethod
 from runners.canonical import sha256_of
 from runners.checkpoint import UNREADABLE
 from runners.files import read_checked, write_checked
+from runners.hardware import device_name, processor_name
 from runners.provenance import fingerprint
 from runners.sources import warmup_sources
 
@@ -30,16 +32,19 @@ PARTS = ("network", "optimizer", "history")
 
 @dataclasses.dataclass
 class SharedWarmup:
-    """The warm-up of one setting, length and code.
+    """The warm-up of one setting, length, code and hardware.
 
     Attributes:
         path: of the artefact; its name is a key of all that decides its numbers.
         epochs: length of the warm-up.
+        withheld: asked at its end whether it must not be left for others, as it was trained on
+            other hardware in part.
         restored: epochs that `restore` has taken over.
     """
 
     path: Path
     epochs: int
+    withheld: Callable[[], bool] = lambda: False
     restored: int = 0
 
     @classmethod
@@ -54,12 +59,15 @@ class SharedWarmup:
             "code": fingerprint(warmup_sources(cell)),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "device": device_name(device),
+            "processor": processor_name(),
         }
         return cls(folder / f"{sha256_of(decides)[:32]}.pt", method.warmup_epochs)
 
     def save(self, method: Method, history: list[dict[str, Any]]) -> None:
         """Writes the state at the end of the warm-up, for the methods that come later."""
+        if self.withheld():
+            return
         content = io.BytesIO()
         parts = (method.network.state_dict(), method.optimizer.state_dict(), history)
         torch.save(dict(zip(PARTS, parts, strict=True)), content)

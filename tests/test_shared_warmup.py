@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
+from runners import provenance
 from runners.warmups import SharedWarmup
+from tests.interruptions import cut_off, finish, place_in
 from tests.made_cells import Ready, make_cell, ready, same_state
 
 PROTOCOL: dict[str, Any] = {"epochs": 6, "batch_size": 64}
@@ -62,6 +65,29 @@ def test_warm_ups_that_differ_in_anything_are_not_shared(changes, tmp_path):
     one = ready(cell_of("fine_tune"))
     other = ready(cell_of("fine_tune", **changes))
     assert shared(one, tmp_path).path != shared(other, tmp_path).path
+
+
+@pytest.mark.parametrize("changed", ["model", "instructions"])
+def test_warm_ups_of_other_processors_are_not_shared(changed, tmp_path, monkeypatch):
+    run = ready(cell_of("fine_tune"))
+    here = shared(run, tmp_path).path
+    if changed == "model":
+        monkeypatch.setattr(provenance, "processor", lambda: "another model")
+    else:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SSE9")
+    assert shared(run, tmp_path).path != here
+
+
+@pytest.mark.parametrize(("instructions", "left"), [("SSE9", 0), (None, 1)])
+def test_a_warm_up_of_two_processors_is_left_to_nobody(instructions, left, tmp_path, monkeypatch):
+    place, cell = place_in(tmp_path), cell_of("fine_tune", epochs=9)
+    with monkeypatch.context() as elsewhere:
+        if instructions:
+            elsewhere.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
+        assert cut_off(cell, place, 2).checkpoint.exists()
+        assert not place.study.warmups.exists()  # it has three epochs
+    finish(cell, place)
+    assert len(list(place.study.warmups.glob("*"))) == left
 
 
 def test_methods_without_a_warm_up_share_nothing(tmp_path):
