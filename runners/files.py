@@ -69,12 +69,16 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path, owned: bool = False) -> None:
+def sweep(folder: Path, owned: bool = False) -> bool:
     """Removes the temporary files that processes which are gone have left in a folder.
 
     Args:
         owned: nobody may write into this folder now but the caller, so all are left over.
+
+    Returns:
+        Whether there are others, whose writers live or cannot be seen from here.
     """
+    others = False
     for path in folder.glob("*.tmp.*"):
         tag = path.name.rpartition(".tmp.")[2]
         alive = False if owned else lives(tag)
@@ -82,8 +86,11 @@ def sweep(folder: Path, owned: bool = False) -> None:
             old = alive is None and time.time() - path.stat().st_mtime > ABANDONED_S
             if alive is False or old:
                 path.unlink()
+            else:
+                others = True
         except OSError:
             continue  # its writer, or another sweeper, was faster; or nothing can be changed here
+    return others
 
 
 def write_json(path: Path, value: Any) -> None:

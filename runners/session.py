@@ -15,7 +15,6 @@ from runners.backlog import Backlog, Job
 from runners.config import Study
 from runners.devices import choose_devices
 from runners.failures import is_full_disk
-from runners.files import sweep
 from runners.follow import wait, watch
 from runners.grid import Cell, select, study_json
 from runners.launch import run_in_pool, run_in_process
@@ -66,7 +65,10 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     jobs = plan.jobs(_is_wanted(options), study.run.retries)
     _prepare(folder, study, grid, options.results)
     with ended_by_sigterm():
-        execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
+        try:
+            execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
+        finally:
+            folder.sweep(cell.name for cell in selected)
     after = make_plan(selected, folder) if jobs else plan
     _remove_old_checkpoints(after, folder)
     return closing_words(after, bool(jobs), {job.cell.name for job in jobs}, folder)
@@ -115,6 +117,7 @@ def _run_on_slurm(
 
     def prepare() -> None:
         _prepare(folder, study, grid, options.results)
+        folder.sweep(cell.name for cell in selected)
 
     def look() -> tuple[Plan, str]:
         return control.plan_with_queue(selected, folder)
@@ -140,6 +143,7 @@ def _run_on_slurm(
             print(f"\nno longer waiting; jobs go on: {see}; end them: {end}", file=sys.stderr)
             return stop_code(error)
         tried |= waited
+    folder.sweep(cell.name for cell in selected)
     _remove_old_checkpoints(after, folder)
     return closing_words(after, bool(tried), tried, folder)
 
@@ -198,7 +202,7 @@ def data_root(given: Path | None, study: Study) -> Path | None:
 def execute(
     jobs: Sequence[Job], plan: Plan, place: Place, devices: Sequence[str], in_pool: bool
 ) -> None:
-    """Runs jobs and shows the progress; temporary files of processes that died are removed."""
+    """Runs jobs and shows the progress."""
     if not jobs:
         return
     workers = min(len(devices), len(jobs)) if in_pool else 1
@@ -214,9 +218,6 @@ def execute(
             run_in_process(backlog, place, devices[0], progress.take)
     finally:
         progress.close()
-        place.study.sweep()
-        for job in jobs:
-            sweep(place.study.cell(job.cell.name).path)
 
 
 def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:

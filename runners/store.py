@@ -3,12 +3,14 @@
 `results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
 `epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt`; `leases/`
 says who runs what; `noise/` holds the realised labels; `warmups/` the states at the end of warm-ups
-that methods share.
+that methods share; `slurm/` what was submitted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +142,7 @@ class StudyFolder:
     def __init__(self, results: Path, study: str) -> None:
         self.path = results / study
         self.cells, self.noise = self.path / "cells", self.path / "noise"
-        self.warmups = self.path / "warmups"
+        self.warmups, self.submissions = self.path / "warmups", self.path / "slurm"
         self.study = self.path / "study.json"
         self.leases = Leases(self.path / "leases")
 
@@ -157,7 +159,18 @@ class StudyFolder:
         self.noise.mkdir(exist_ok=True)
         write_json(self.study, study)
 
-    def sweep(self) -> None:
-        """Removes temporary files that killed processes have left outside of the cells."""
-        for folder in (self.path, self.noise, self.warmups):
+    def sweep(self, cells: Iterable[str]) -> None:
+        """Removes temporary files that killed processes have left in the study and these cells.
+
+        Those of cells that nobody runs are all left over, also where their writer was another
+        machine's, of which nobody can tell from here whether it lives.
+        """
+        for folder in (self.path, self.noise, self.warmups, *self.submissions.glob("*/")):
             sweep(folder)
+        for name in cells:
+            if not sweep(self.cells / name):
+                continue
+            with contextlib.suppress(OSError):  # a full disk takes no lease
+                if lease := self.leases.take(name):
+                    with lease:
+                        sweep(self.cells / name, owned=True)

@@ -11,6 +11,9 @@ import pytest
 
 from runners.files import ABANDONED_S, sweep, write_atomically
 from runners.processes import this_process
+from runners.run_grid import main
+from runners.store import StudyFolder
+from tests.made_runs import cell_folder, write_study
 
 DEAD = replace(this_process(), start="1").tag
 FAR = replace(this_process(), machine="0" * 12).tag
@@ -43,3 +46,27 @@ def test_whoever_owns_a_folder_removes_all_of_them(tmp_path, tag):
     (tmp_path / "record.json").write_text("{}")
     sweep(tmp_path, owned=True)
     assert not path.exists() and (tmp_path / "record.json").exists()
+
+
+@pytest.mark.parametrize("to_run", [[], ["cross_entropy"]], ids=["nothing to do", "a cell to run"])
+def test_no_temporary_file_of_the_dead_survives_a_run_whatever_it_runs(to_run, tmp_path):
+    study = write_study(
+        tmp_path / "study.yaml", ["cross_entropy", "clean_only", "gce"], epochs=1, batch_size=400
+    )
+    line = [str(study), "--results", str(tmp_path), "--workers", "0"]
+    assert main(line) == 0
+    for label in to_run:
+        (cell_folder(tmp_path, label) / "record.json").unlink()
+    made = StudyFolder(tmp_path, "s")
+    done, held = (cell_folder(tmp_path, label) for label in ("clean_only", "gce"))
+    (made.path / "slurm" / "1").mkdir(parents=True)
+    for folder in (made.path, made.noise, made.warmups, made.path / "slurm" / "1", done, held):
+        folder.mkdir(exist_ok=True)
+        left(folder, DEAD)
+    left(done, FAR)  # nobody runs this cell, so its writer is dead as well
+    written = left(held, FAR)
+    with made.leases.take(held.name):
+        assert main(line) == 0
+    assert list(tmp_path.rglob("*.tmp*")) == [written]
+    assert main(line) == 0
+    assert not list(tmp_path.rglob("*.tmp*"))
