@@ -45,11 +45,17 @@ class Job:
 
 
 class Backlog:
-    """Jobs in the order in which they are started; those that others hold wait aside."""
+    """Jobs in the order in which they are started; those that others hold wait aside.
 
-    def __init__(self, jobs: Sequence[Job], study: StudyFolder) -> None:
+    Args:
+        theirs: cells that others are running and that are waited for without being wanted: they
+            are run here only if they end with a failure that may pass.
+    """
+
+    def __init__(self, jobs: Sequence[Job], study: StudyFolder, theirs: Sequence[Job] = ()) -> None:
         self.study = study
-        self._waiting, self._aside = deque(jobs), deque[Job]()
+        self._waiting, self._aside = deque(jobs), deque(theirs)
+        self._unwanted = {job.cell.name for job in theirs}
         self._looked = float("-inf")
 
     def __len__(self) -> int:
@@ -80,15 +86,16 @@ class Backlog:
 
         Returns:
             ("elsewhere", name, Sight) if the cell has ended, ("again", name, reason) if it has
-            failed in a way that may pass, None if its holder was cut off.
+            failed in a way that may pass, None if its holder was cut off and it is wanted.
         """
         name = job.cell.name
         sight = self.study.cell(name).sight(job.fingerprint)
-        if sight.mark == job.mark:
+        if sight.mark == job.mark and name not in self._unwanted:
             self._waiting.append(job)
             return None
         failures = sight.attempts - job.mark[1]
         if sight.transient and 0 < failures <= job.retries:
+            self._unwanted.discard(name)
             self._waiting.append(replace(job, mark=sight.mark, retries=job.retries - failures))
             return "again", name, sight.note
         return "elsewhere", name, sight

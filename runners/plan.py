@@ -101,6 +101,14 @@ class Plan:
             for cell in sorted(chosen, key=lambda cell: -self.seconds[cell.name])
         ]
 
+    def run_by_others(self, wanted: Callable[[Sight], bool], retries: int = 0) -> list[Job]:
+        """The cells that somebody else is running although their files are not `wanted` here.
+
+        For example those that failed and are tried again by a runner with --retry-failed.
+        """
+        unwanted = self.jobs(lambda sight: not wanted(sight), retries)
+        return [job for job in unwanted if job.cell.name in self.claims]
+
     def counts(self) -> str:
         """For example "60 missing, 3 done"."""
         counted = Counter(self.states.values())

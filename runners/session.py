@@ -62,16 +62,19 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
     devices = choose_devices(study)
     check_data(selected, root, options.study)
     plan = make_plan(selected, folder)
-    jobs = plan.jobs(_is_wanted(options), study.run.retries)
+    wanted, retries = _is_wanted(options), study.run.retries
+    jobs, theirs = plan.jobs(wanted, retries), plan.run_by_others(wanted, retries)
     _prepare(folder, study, grid, options.results)
     with ended_by_sigterm():
         try:
-            execute(jobs, plan, place, devices, in_pool=study.run.workers != 0)
+            execute(jobs, theirs, plan, place, devices, in_pool=study.run.workers != 0)
         finally:
             folder.sweep(cell.name for cell in selected)
-    after = make_plan(selected, folder) if jobs else plan
+    after = make_plan(selected, folder) if jobs or theirs else plan
     _remove_old_checkpoints(after, folder)
-    return closing_words(after, bool(jobs), {job.cell.name for job in jobs}, folder)
+    tried = {job.cell.name for job in jobs}
+    tried |= {cell.name for cell in after.with_state(State.FAILED)} & {j.cell.name for j in theirs}
+    return closing_words(after, bool(jobs or theirs), tried, folder)
 
 
 def _show_plan(study: Study, selected: Sequence[Cell], folder: StudyFolder) -> int:
@@ -200,18 +203,27 @@ def data_root(given: Path | None, study: Study) -> Path | None:
 
 
 def execute(
-    jobs: Sequence[Job], plan: Plan, place: Place, devices: Sequence[str], in_pool: bool
+    jobs: Sequence[Job],
+    theirs: Sequence[Job],
+    plan: Plan,
+    place: Place,
+    devices: Sequence[str],
+    in_pool: bool,
 ) -> None:
-    """Runs jobs and shows the progress."""
-    if not jobs:
+    """Runs jobs, waits for the end of `theirs` at other runners, and shows the progress."""
+    seconds = {job.cell.name: plan.seconds[job.cell.name] for job in (*jobs, *theirs)}
+    if not seconds:
         return
-    workers = min(len(devices), len(jobs)) if in_pool else 1
-    seconds = {job.cell.name: plan.seconds[job.cell.name] for job in jobs}
+    workers = min(len(devices), len(seconds)) if in_pool else 1
     how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0].partition(':')[0]}"
-    print(f"{len(plan.cells)} cells: {plan.counts()}; running {len(jobs)} with {how}", flush=True)
+    what = [f"running {len(jobs)} with {how}"] * bool(jobs)
+    what += [f"waiting for {len(theirs)} at other runners"] * bool(theirs)
+    print(f"{len(plan.cells)} cells: {plan.counts()}; {', '.join(what)}", flush=True)
     progress = Progress(seconds, workers, len(plan.with_state(State.DONE)))
-    backlog = Backlog(jobs, place.study)
+    backlog = Backlog(jobs, place.study, theirs)
     try:
+        for job in theirs:
+            progress.take(("held", job.cell.name))
         if in_pool:
             run_in_pool(backlog, place, devices, progress.take)
         else:
