@@ -5,7 +5,7 @@ python analysis/compare_runs.py A B
 A and B are study folders, as run or packed, or folders that hold studies. Times, memory, commit,
 code and attempts may differ; all else of the records, the epochs and, where both studies are as
 run, `samples.npz` must be equal. Exit codes: 0 all cells are equal, 1 a cell differs or has no
-valid record in A or B, 2 the folders cannot be compared.
+valid record in A or B, 2 the folders cannot be compared or no cell has ended in either.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def main() -> None:
         )
     arguments = parser.parse_args()
     a, b = studies(arguments.A), studies(arguments.B)
-    if not any(study.records for study in [*a.values(), *b.values()]):
+    if not any(has_ended(study) for study in [*a.values(), *b.values()]):
         raise command.UsageError(
-            f"nothing to compare: neither {arguments.A} nor {arguments.B} has a finished cell"
+            f"nothing to compare: neither {arguments.A} nor {arguments.B} has a cell that has ended"
         )
     if is_study(arguments.A) and is_study(arguments.B):
         b = dict(zip(a, b.values(), strict=True))  # two named studies may have two names
@@ -73,6 +73,13 @@ def main() -> None:
 def is_study(folder: Path) -> bool:
     """Whether a folder is a study itself and not one that holds studies."""
     return (folder / "study.json").is_file()
+
+
+def has_ended(study: Study) -> bool:
+    """Whether any of its cells has ended, well or not, so that there is something to compare."""
+    failed = (place / "failed.json" for place in study.sources.values() if not study.packed)
+    records = study.records or study.damaged or study.other_schema
+    return bool(records) or any(path.is_file() for path in failed)
 
 
 def studies(folder: Path) -> dict[str, Study]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import subprocess
@@ -25,7 +24,6 @@ from tests.made_pairs import (
     study,
     write_samples,
 )
-from tests.made_records import write_study
 
 
 @pytest.fixture
@@ -141,23 +139,6 @@ def test_missing_and_unreadable_samples_are_a_difference(two):
     assert compare(*two)[1][0] == f"s: {FIRST}: samples.npz: missing in B"
 
 
-def test_a_cell_without_a_record_is_a_difference_also_on_both_sides(two):
-    shutil.rmtree(two[1] / "cells" / SECOND)
-    assert compare(*two) == (1, [f"s: {SECOND}: missing in B", "1 of 3 cells differs"])
-    (two[0] / "cells" / SECOND / "record.json").unlink()
-    assert compare(*two)[1][0] == f"s: {SECOND}: missing in A, missing in B"
-
-
-def test_a_failed_cell_is_a_difference_with_its_reason_even_where_both_failed_alike(two):
-    for folder in two:
-        place = folder / "cells" / SECOND
-        (place / "record.json").unlink()
-        (place / "failed.json").write_text(json.dumps({"reason": "loss is nan"}))
-    code, said = compare(*two)
-    assert code == 1
-    assert said[0] == f"s: {SECOND}: failed in A (loss is nan), failed in B (loss is nan)"
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_damaged_record_is_a_difference(tmp_path, packed):
     a, b = (study(tmp_path / side, packed=packed) for side in "ab")
@@ -219,23 +200,6 @@ def test_unequal_hardware_torch_or_threads_are_named_before_any_difference(
 def test_a_record_from_before_processors_were_noted_is_compared(two):
     edit(two[0], FIRST, lambda r: r["provenance"].pop("processor"))
     assert compare(*two)[0] == 0
-
-
-def test_folders_without_a_finished_cell_are_an_error(tmp_path):
-    for side in "ab":
-        write_study(tmp_path / side / "s", CELLS, [])
-        (tmp_path / side / "empty").mkdir()
-    code, (sentence,) = compare(tmp_path / "a", tmp_path / "b")
-    assert code == 2 and "has a finished cell" in sentence
-    code, (sentence,) = compare(tmp_path / "a" / "empty", tmp_path / "b" / "empty")
-    assert code == 2 and "holds none" in sentence
-    code, (sentence,) = compare(tmp_path / "a", tmp_path / "nowhere")
-    assert code == 2 and "there is no folder" in sentence
-
-
-def test_a_finished_study_differs_from_one_that_has_not_begun(two):
-    shutil.rmtree(two[1] / "cells")
-    assert compare(*two) == (1, [f"s: {FIRST}: missing in B", "3 of 3 cells differ"])
 
 
 def test_two_studies_of_one_name_in_a_folder_are_an_error(two):
