@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -165,12 +166,13 @@ def test_whoever_has_lost_a_lease_is_told_and_leaves_the_new_one_alone(leases, m
 
 def test_a_lost_lease_does_not_keep_the_next_holder_of_its_name_alive(leases, monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT_S", 0.02)
+    before = set(threading.enumerate())
     old = taken_from_afar(leases, monkeypatch)
+    (heart,) = set(threading.enumerate()) - before
+    old.path.write_text(json.dumps({"holder": asdict(replace(FAR, pid=2))}))
+    heart.join(timeout=10)  # a beat that had begun is over then
+    assert not heart.is_alive()
     silence(old.path, SILENT_S + 10)
-    content = {"holder": asdict(replace(FAR, pid=2))}
-    old.path.write_text(json.dumps(content))
-    silence(old.path, SILENT_S + 10)
-    time.sleep(0.1)
     assert take(leases)
 
 
