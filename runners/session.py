@@ -12,6 +12,7 @@ from pathlib import Path
 import datasets
 from datasets.base import DataError
 from runners.backlog import Backlog, Job
+from runners.closing import closing_words
 from runners.config import Study
 from runners.devices import choose_devices
 from runners.failures import is_full_disk
@@ -230,38 +231,3 @@ def execute(
             run_in_process(backlog, place, devices[0], progress.take)
     finally:
         progress.close()
-
-
-def closing_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
-    """Says how the selection stands after the cells `tried` were run; returns the exit code."""
-    failed = plan.with_state(State.FAILED, State.LOST)
-    as_before = [c for c in plan.with_state(State.STALE, State.DAMAGED) if c.name in tried]
-    for cell in [*failed, *as_before]:
-        files = folder.cell(cell.name)
-        reason = files.unfinished().note if cell in as_before else plan.shown(cell.name).note
-        if cell.name not in tried:
-            print(f"failed before: {cell.name}{_seen(files.failed)}", file=sys.stderr)
-            continue
-        seen = _seen(files.log, "log: ") or _seen(files.failed)
-        print(f"failed: {cell.name}: {reason}{seen}", file=sys.stderr)
-    damaged = plan.with_state(State.DAMAGED)
-    for cell in damaged:
-        print(f"damaged: {plan.sights[cell.name].note}", file=sys.stderr)
-    if damaged:
-        again = command_line("--rerun-damaged")
-        print(f"{len(damaged)} records are damaged; run them anew: {again}", file=sys.stderr)
-    if failed:
-        again = command_line("--retry-failed")
-        print(f"{len(failed)} cells failed; try them again: {again}", file=sys.stderr)
-    if stale := plan.with_state(State.STALE):
-        again = command_line("--rerun-stale")
-        print(f"{len(stale)} cells are stale, run by other code than today's; anew: {again}")
-    done = len(plan.with_state(State.DONE, State.STALE))
-    said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
-    print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
-    return int(done < len(plan.cells) or bool(as_before))
-
-
-def _seen(path: Path, word: str = "see ") -> str:
-    """Where to read more; a cell whose task never began has no files."""
-    return f" ({word}{path})" if path.exists() else ""
