@@ -18,7 +18,7 @@ from runners.provenance import ROOT
 from runners.record import weights_sha256
 from tests.compiled import needs_compiler, plain_and_compiled
 from tests.interruptions import NAMES, assert_same, cell_of, interrupted
-from tests.made_cells import CPU, make_cell, ready
+from tests.made_cells import CPU, make_cell, ready, steady_cell
 
 pytestmark = [
     pytest.mark.gpu,
@@ -40,7 +40,7 @@ def arithmetic(monkeypatch):
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 @pytest.mark.parametrize("name", methods.names())
 def test_losses_on_the_gpu_are_those_of_the_cpu(name, augment):
-    cell = make_cell(name, epochs=2, batch_size=64, augment=augment)
+    cell = steady_cell(name, augment)
     on_cpu = ready(cell, device=CPU).train()
     on_gpu = ready(cell, device=GPU).train()
     for ours, theirs in zip(on_gpu, on_cpu, strict=True):
