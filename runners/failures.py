@@ -22,6 +22,13 @@ LOG_TAIL = 20
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 
+NO_MEMORY = (
+    "can't allocate memory",  # torch on a CPU
+    "out of memory",  # a CUDA error where the context itself or the first allocation finds none
+    "ALLOC_FAILED",  # cuBLAS and cuDNN
+)
+"""Words of a RuntimeError that is want of memory."""
+
 
 class Kind(enum.StrEnum):
     """What kind of end a cell came to."""
@@ -83,19 +90,23 @@ def _tail(log: Path) -> list[str]:
         return []
 
 
-def of_error(error: Exception, details: str) -> Failure:
-    """The failure of a cell whose code raised `error`."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON]
-    return Failure(_kind(error), reason, details)
+def of_error(error: Exception | SystemExit, details: str) -> Failure:
+    """The failure of a cell whose code raised `error`, or exited."""
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SystemExit):
+        said = f"exited with code {error.code or 0!r}"
+    return Failure(_kind(error), " ".join(said.split())[:REASON], details)
 
 
-def _kind(error: Exception) -> Kind:
+def _kind(error: Exception | SystemExit) -> Kind:
     name, text = type(error).__name__, str(error)
+    if isinstance(error, SystemExit):
+        return Kind.EXITED
     if name == "Diverged":
         return Kind.DIVERGED
     if isinstance(error, MemoryError) or name == "OutOfMemoryError":
         return Kind.MEMORY
-    if isinstance(error, RuntimeError) and "can't allocate memory" in text:  # torch on a CPU
+    if isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY):
         return Kind.MEMORY
     of_cuda = any(word in text for word in ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "NCCL"))
     if isinstance(error, RuntimeError) and of_cuda and "device-side assert" not in text:
@@ -106,13 +117,20 @@ def _kind(error: Exception) -> Kind:
 def of_exit(exit_code: int | None, by_oom_killer: bool) -> Failure:
     """The failure of a cell whose worker ended with it; a negative code is a signal's number."""
     if exit_code is not None and exit_code < 0:
-        number = signal.Signals(-exit_code)
+        number = -exit_code
         hint = " (out of memory?)" if number == signal.SIGKILL else ""
         hint = " by the kernel: out of memory" if by_oom_killer else hint
-        text = f"the worker was killed by {number.name}{hint}"
+        text = f"the worker was killed by {_signal_name(number)}{hint}"
         return Failure(Kind.CRASHED if number in CRASHES else Kind.KILLED, text, text)
     text = f"the worker ended with exit code {exit_code}"
     return Failure(Kind.EXITED, text, text)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time signals have no name
+        return f"signal {number}"
 
 
 def oom_kills() -> int:

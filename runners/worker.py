@@ -100,6 +100,28 @@ def attempt(
 def _run(
     job: Job, place: Place, device: str, send: Callable[[Message], None], lease: Lease
 ) -> Message:
+    name = job.cell.name
+    try:
+        record = _record(job, place, device, send, lease)
+    except LeaseLost:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_full_disk(error):
+            raise
+        details = traceback.format_exc()
+        print(details, file=sys.stderr, flush=True)
+        failure = of_error(error, details)
+        if failure.kind == Kind.MEMORY and job.crowded:
+            return "crowded", name
+        return "failed", name, note_failure(job, place, failure, lease)
+    last = record["accuracy"]["last"]
+    return "done", name, last.get("test", last.get("dev")), record["timing"]["total_s"]
+
+
+def _record(
+    job: Job, place: Place, device: str, send: Callable[[Message], None], lease: Lease
+) -> dict[str, Any]:
+    """Runs a cell; raises what it raises, and what stands in the way of torch or of the device."""
     import torch
 
     from runners.cell import run_cell
@@ -117,21 +139,7 @@ def _run(
         logging.getLogger("cell").info("epoch %d accuracy %.4f", entry["epoch"], judged)
         send(("epoch", name, entry["epoch"], epochs))
 
-    try:
-        record = run_cell(job.cell, place, torch.device(device), report, lease.check)
-    except LeaseLost:
-        raise
-    except Exception as error:
-        if is_full_disk(error):
-            raise
-        details = traceback.format_exc()
-        print(details, file=sys.stderr, flush=True)
-        failure = of_error(error, details)
-        if failure.kind == Kind.MEMORY and job.crowded:
-            return "crowded", name
-        return "failed", name, note_failure(job, place, failure, lease)
-    last = record["accuracy"]["last"]
-    return "done", name, last.get("test", last.get("dev")), record["timing"]["total_s"]
+    return run_cell(job.cell, place, torch.device(device), report, lease.check)
 
 
 def note_failure(job: Job, place: Place, failure: Failure, lease: Lease) -> Failure:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN_GRID = ROOT / "runners" / "run_grid.py"
 
 OUTSIDE = """
-import os, signal, time
+import os, signal, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 import torch
@@ -45,7 +45,12 @@ class NotFinite(Fit):
 @register(Declaration("killed", "Killed", Hparams))
 class Killed(Fit):
     def logged(self, loss):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ.get("SIGNAL", signal.SIGKILL)))
+
+@register(Declaration("exits", "Exits", Hparams))
+class Exits(Fit):
+    def logged(self, loss):
+        sys.exit(3)
 
 @register(Declaration("endless", "Endless", Hparams))
 class Endless(Fit):
@@ -91,7 +96,8 @@ class Hungry(Fit):
         pids = {int(path.name) for path in seen.iterdir()} - {os.getpid()}
         if not self.fed and any(Path(f"/proc/{pid}").exists() for pid in pids):
             time.sleep(0.3)  # until those have seen this process as well
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            kind = getattr(torch, os.environ.get("KIND", "OutOfMemoryError"))
+            raise kind("CUDA error: out of memory")
         self.fed = True
         return loss
 

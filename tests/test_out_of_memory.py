@@ -13,13 +13,14 @@ proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /
 
 
 @proc
-def test_cells_without_memory_beside_each_other_all_finish_with_fewer_workers(tmp_path):
+@pytest.mark.parametrize("kind", ["OutOfMemoryError", "AcceleratorError"])
+def test_cells_without_memory_beside_each_other_all_finish_with_fewer_workers(kind, tmp_path):
     """Both workers run out of it at the same time."""
     study = write_study(tmp_path / "study.yaml", ["misbehaving:Hungry"], epochs=1)
     seen = tmp_path / "workers"
     seen.mkdir()
     more = ["--workers", "2", "--set", "axes.seed=[1, 2, 3]", "--set", "run.retries=0"]
-    environment = {"WORKERS": str(seen), "CROWD": "2"}
+    environment = {"WORKERS": str(seen), "CROWD": "2", "KIND": kind}
     run = run_grid(study, tmp_path / "results", *more, folder=tmp_path, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "3 of 3 cells done" in run.stdout
@@ -29,7 +30,7 @@ def test_cells_without_memory_beside_each_other_all_finish_with_fewer_workers(tm
     # What they could not do beside each other is no failed attempt.
     assert [record["provenance"]["attempts"] for record in made] == [1, 1, 1]
     assert not any((cell / "failed.json").exists() for cell in cells)
-    assert "CUDA out of memory" in "".join((cell / "log.txt").read_text() for cell in cells)
+    assert "CUDA error: out of memory" in "".join((cell / "log.txt").read_text() for cell in cells)
     assert len(list(seen.iterdir())) <= 3  # one may have been started anew
 
 
