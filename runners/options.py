@@ -15,7 +15,7 @@ from datasets.base import DataError
 from runners.config import ConfigError
 from runners.failures import is_full_disk
 from runners.launch import FullDisk
-from runners.stopping import Terminated
+from runners.stopping import Terminated, ended_by_sigterm, release_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -99,9 +99,11 @@ def command_line(*more: str) -> str:
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; mistakes, a full disk and Ctrl-C end in a sentence and an exit code."""
     try:
-        code = command()
-        sys.stdout.flush()
-        return code
+        with ended_by_sigterm():
+            release_signals()
+            code = command()
+            sys.stdout.flush()
+            return code
     except (ConfigError, DataError, UserError) as error:
         for problem in getattr(error, "problems", [str(error)]):
             print(problem, file=sys.stderr)

@@ -9,6 +9,11 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from runners.stopping import hold_signals  # noqa: E402
+
+if __name__ == "__main__":
+    hold_signals()  # until `guarded` can answer them: imports take a second
+
 import datasets  # noqa: E402
 import datasets.noise  # noqa: E402
 import methods  # noqa: E402

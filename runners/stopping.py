@@ -6,6 +6,8 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 _wished = False  # no threading.Event: its lock would hang a handler that interrupts itself
 
 
@@ -30,7 +32,10 @@ def is_wished() -> bool:
 
 @contextlib.contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Inside, the first SIGTERM raises Terminated in the main thread; later ones are ignored."""
+    """Inside, the first SIGTERM raises Terminated in the main thread; later ones are ignored.
+
+    They are from then on, also outside: no other one may cut off what the first one has begun.
+    """
 
     def end(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -40,7 +45,18 @@ def ended_by_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is end:
+            signal.signal(signal.SIGTERM, before)
+
+
+def hold_signals() -> None:
+    """Keeps Ctrl-C and SIGTERM waiting until `release_signals`, as long as imports take."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def release_signals() -> None:
+    """Lets Ctrl-C and SIGTERM in, those first that have come since `hold_signals`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 @contextlib.contextmanager

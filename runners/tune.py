@@ -25,6 +25,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from runners.stopping import hold_signals  # noqa: E402
+
+if __name__ == "__main__":
+    hold_signals()  # as in run_grid.py
+
 import yaml  # noqa: E402
 
 import methods  # noqa: E402
