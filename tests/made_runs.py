@@ -14,6 +14,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RUN_GRID = ROOT / "runners" / "run_grid.py"
 
+KILLED = r"the worker was killed by SIGKILL (\(out of memory\?\)|by the kernel: out of memory)"
+"""Reason of a cell whose worker was killed. The kernel counts kills for want of memory on the whole
+machine, so that one elsewhere at the same time changes it."""
+
 OUTSIDE = """
 import os, signal, sys, time
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 from runners.files import read_checked
 from runners.leases import Leases
 from runners.store import CellFolder, State
-from tests.made_runs import ROOT, command, environment, run_grid, write_study
+from tests.made_runs import KILLED, ROOT, command, environment, run_grid, write_study
 
 METHODS = [
     "cross_entropy",
@@ -103,11 +104,12 @@ def test_workers_killed_while_they_write_cost_no_bit(undisturbed, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(SELF_KILLING)
     more = {"KILL_AT": ",".join(events), "KILL_MARKS": str(tmp_path / "marks")}
     settings = ["--workers", "2", "--set", "run.retries=20"]
-    run = run_grid(study, results, *settings, folder=tmp_path, **more)
+    # Twelve workers die, and each one's successor imports torch.
+    run = run_grid(study, results, *settings, folder=tmp_path, timeout=600, **more)
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(list((tmp_path / "marks").iterdir())) == len(events)
     # One that dies after the rename of its record has finished its cell: nothing is tried again.
-    assert run.stdout.count("SIGKILL (out of memory?); trying again") == len(events) - 1
+    assert len(re.findall(f"{KILLED}; trying again", run.stdout)) == len(events) - 1
     assert_tidy(results)
     equal(undisturbed, results)
 
@@ -238,7 +240,7 @@ def test_a_signal_ends_a_run_within_ten_seconds_and_its_last_checkpoint_stands(
     asked = time.monotonic()
     run.send_signal(number)
     _, said = run.communicate(timeout=30)
-    assert time.monotonic() - asked < 10 and gone(run, 1.0)
+    assert time.monotonic() - asked < 10 and gone(run, 5.0)
     assert run.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert "go on from their checkpoints; go on with: python" in said and "Traceback" not in said
     assert read_checked(folder.checkpoint) is not None and not folder.failed.exists()
