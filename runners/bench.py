@@ -59,9 +59,20 @@ def ideal_ratio(method: str, variant: str) -> float | None:
 
 
 class Bench:
-    """One variant at work: a method past its warm-up and a few batches of random images."""
+    """One variant at work: a method past its warm-up and a few batches of random images.
 
-    def __init__(self, name: str, variant: str, network: str, device: torch.device) -> None:
+    Args:
+        layout: of the networks; that of `runners/setup.py` unless another one is compared with it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        variant: str,
+        network: str,
+        device: torch.device,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
         channels, size = SHAPES.get(network, OTHER_SHAPE)
         rng = np.random.default_rng(0)
         count = BATCH * BATCHES
@@ -77,7 +88,7 @@ class Bench:
 
         def new_network() -> torch.nn.Module:
             made = networks.build(network, channels, size, CLASSES)
-            made.to(device, memory_format=torch.channels_last)
+            made.to(device, memory_format=layout)
             if is_compiled(variant):
                 made.compile()  # as in runners/setup.py
             return made
