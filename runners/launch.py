@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 
 from runners import worker
 from runners.backlog import LOOK_S, Backlog, Job, Message, Report
+from runners.cell_log import copied_to
 from runners.failures import of_exit, oom_kills
 from runners.place import Place
 from runners.stopping import user_signal_blocked
@@ -49,7 +50,7 @@ def run_in_process(backlog: Backlog, place: Place, device: str, report: Report) 
             time.sleep(LOOK_S)
             continue
         report(("started", job.cell.name))
-        _settle(job, worker.attempt(job, place, device, report), backlog, report)
+        _settle(job, worker.attempt(job, place, device, report, copied_to), backlog, report)
 
 
 def run_in_pool(backlog: Backlog, place: Place, devices: Sequence[str], report: Report) -> None:

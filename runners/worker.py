@@ -12,15 +12,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
 from typing import Any
 
 from runners.backlog import Job, Message
+from runners.cell_log import logged_to
 from runners.failures import Failure, Kind, is_full_disk, of_error
-from runners.files import naming
 from runners.leases import Lease, LeaseLost
 from runners.place import Place
 from runners.stopping import Stopped, is_wished, wish
@@ -54,7 +54,7 @@ def serve(connection: Connection, place: Place, device: str) -> None:
 
     with contextlib.suppress(EOFError):
         while not is_wished() and (job := connection.recv()) is not None:
-            send(attempt(job, place, device, send, _log_to))
+            send(attempt(job, place, device, send, logged_to))
 
 
 def _end_with_parent() -> None:
@@ -67,9 +67,12 @@ def attempt(
     place: Place,
     device: str,
     send: Callable[[Message], None],
-    log_to: Callable[[Path], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    log_to: Callable[[Path], contextlib.AbstractContextManager],
 ) -> Message:
     """Runs one cell under its lease, whatever happens in it; returns the closing message.
+
+    Args:
+        log_to: `logged_to` or `copied_to` of `runners.cell_log`.
 
     Returns:
         ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
@@ -148,45 +151,3 @@ def note_failure(job: Job, place: Place, failure: Failure, lease: Lease) -> Fail
     folder = place.study.cell(job.cell.name)
     folder.write_failure(failure, job.mark[1] + 1)
     return failure
-
-
-@contextlib.contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """Sends standard output, standard error and logging of this process to a file.
-
-    Raises:
-        OSError: the file cannot be written; it is named.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file, naming(path):
-        _flush()
-        saved = os.dup(1), os.dup(2)
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-        try:
-            yield
-            _flush()
-        finally:
-            _flush_or_drop()
-            for target, descriptor in zip((1, 2), saved, strict=True):
-                os.dup2(descriptor, target)
-                os.close(descriptor)
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-
-
-def _flush_or_drop() -> None:
-    """Empties the buffers: what a full disk cannot take must not come out on the terminal."""
-    try:
-        _flush()
-    except OSError:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        _flush()

@@ -51,6 +51,12 @@ class Killed(Fit):
     def logged(self, loss):
         os.kill(os.getpid(), int(os.environ.get("SIGNAL", signal.SIGKILL)))
 
+@register(Declaration("says", "Says", Hparams))
+class Says(Fit):
+    def logged(self, loss):
+        print("so it says")
+        return loss
+
 @register(Declaration("exits", "Exits", Hparams))
 class Exits(Fit):
     def logged(self, loss):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -33,8 +34,7 @@ def test_a_device_that_cannot_be_used_fails_each_cell_with_its_traceback(launch,
         left = json.loads(place.study.cell(cell.name).failed.read_text())
         assert left["kind"] in (Kind.RAISED, Kind.CUDA) and "worker ended" not in left["reason"]
         assert "Traceback" in left["details"] and "torch/cuda" in left["details"]
-        if launch is in_pool:
-            assert left["log_tail"] == left["details"].rstrip().splitlines()[-20:]
+        assert left["log_tail"] == left["details"].rstrip().splitlines()[-20:]
     if launch is in_pool:
         assert "Traceback" not in capfd.readouterr().err
 
@@ -52,6 +52,19 @@ def test_a_cell_that_exits_fails_with_its_code_and_the_others_go_on(workers, tmp
         False,
     )
     assert "sys.exit(3)" in left["details"] and "1 cells failed" in run.stderr
+
+
+def test_each_cell_in_the_main_process_has_a_log_beside_what_the_terminal_shows(tmp_path):
+    methods = ["misbehaving:Raises", "misbehaving:Says"]
+    study, results = write_study(tmp_path / "study.yaml", methods), tmp_path / "results"
+    run = run_grid(study, results, "--workers", "0", folder=tmp_path)
+    assert run.returncode == 1
+    raises, says = (cell_folder(results, label) / "log.txt" for label in ("Raises", "Says"))
+    assert "no luck with this batch" in raises.read_text() and str(raises) in run.stderr
+    assert "no luck with this batch" in run.stderr and "no luck" not in says.read_text()
+    assert "so it says" in run.stdout and says.read_text().startswith("so it says\n")
+    assert re.search(r" INFO epoch 2 accuracy 0\.\d+", says.read_text())
+    assert "INFO" not in run.stdout + run.stderr and "cells done" not in says.read_text()
 
 
 @pytest.mark.parametrize(
