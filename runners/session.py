@@ -27,7 +27,6 @@ from runners.slurm import control
 from runners.slurm.cancel import cancel
 from runners.slurm.logs import show_logs
 from runners.status import describe_status
-from runners.stopping import ended_by_sigterm
 from runners.store import Sight, State, StudyFolder
 
 LOOK_S = 2.0
@@ -52,25 +51,22 @@ def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -
         study.run.checkpoint_every,
         study.run.checkpoint_minutes,
     )
-    if study.run.backend == "slurm" and not options.plan:
-        check_data(selected, root, options.study)
-        return _run_on_slurm(study, options, grid, selected, place)
+    check_data(selected, root, options.study)
     if options.plan:
-        check_data(selected, root, options.study)
         return _show_plan(study, selected, folder)
+    if study.run.backend == "slurm":
+        return _run_on_slurm(study, options, grid, selected, place)
     if options.dry_run:
         raise UserError("--dry-run: run.backend is local, which sends nothing: must be slurm")
     devices = choose_devices(study)
-    check_data(selected, root, options.study)
     plan = make_plan(selected, folder)
     wanted, retries = _is_wanted(options), study.run.retries
     jobs, theirs = plan.jobs(wanted, retries), plan.run_by_others(wanted, retries)
     _prepare(folder, study, grid, options.results)
-    with ended_by_sigterm():
-        try:
-            execute(jobs, theirs, plan, place, devices, in_pool=study.run.workers != 0)
-        finally:
-            folder.sweep(cell.name for cell in selected)
+    try:
+        execute(jobs, theirs, plan, place, devices, in_pool=study.run.workers != 0)
+    finally:
+        folder.sweep(cell.name for cell in selected)
     after = make_plan(selected, folder) if jobs or theirs else plan
     _remove_old_checkpoints(after, folder)
     tried = {job.cell.name for job in jobs}

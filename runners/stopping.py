@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -34,8 +35,12 @@ def is_wished() -> bool:
 def ended_by_sigterm() -> Iterator[None]:
     """Inside, the first SIGTERM raises Terminated in the main thread; later ones are ignored.
 
-    They are from then on, also outside: no other one may cut off what the first one has begun.
+    They are from then on, also outside: no other one may cut off what the first one has begun. In
+    other threads nothing is changed: only the main one may say what a signal does.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def end(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -145,6 +145,11 @@ def fit(
     return history
 
 
+def _to_be_summed(value: torch.Tensor) -> torch.Tensor:
+    """The value in float32 at least: a sum in bfloat16 stands still after some hundred steps."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
 def _epoch(
     method: Method,
     sets: Sets,
@@ -162,7 +167,7 @@ def _epoch(
             method.begin_epoch(epoch)
         size, augment = protocol["batch_size"], protocol["augment"]
         for parts in epoch_batches(sets.train, rng, size, augment, standing.step):
-            logged = method.step(Batch(*parts))
+            logged = {k: _to_be_summed(v) for k, v in method.step(Batch(*parts)).items()}
             totals = standing.totals
             standing.totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
             standing.step += 1

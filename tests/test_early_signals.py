@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from runners.options import guarded
 from tests.made_runs import ROOT, command, environment, write_study
 
 SIGNALLING = '''
@@ -71,3 +73,8 @@ def test_a_second_sigterm_while_a_run_ends_is_ignored():
     run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode == 143, run.stderr
     assert "stopped; finished cells are kept" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_command_may_also_be_run_by_a_thread():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(guarded, lambda: 3).result() == 3

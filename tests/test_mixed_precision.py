@@ -27,3 +27,17 @@ def test_bf16_gives_the_same_bits_twice(name):
     cell = make_cell(name, epochs=2, batch_size=64, amp="bf16")
     first, second = (ready(cell).train() for _ in range(2))
     assert [entry["train"] for entry in first] == [entry["train"] for entry in second]
+
+
+def test_the_mean_of_an_epoch_is_that_of_all_steps_however_many_log_in_bf16():
+    run = ready(make_cell("cross_entropy", epochs=1, batch_size=4, amp="bf16"))
+    logged, step = [], run.method.step
+
+    def noting(batch):
+        logged.append(step(batch)["loss"].bfloat16())
+        return {"loss": logged[-1]}
+
+    run.method.step = noting
+    (entry,) = run.train()
+    assert len(logged) > 100  # in bfloat16 their sum would be off by a percent
+    assert entry["train"]["loss"] == pytest.approx(torch.stack(logged).double().mean().item())
