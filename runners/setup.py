@@ -136,7 +136,7 @@ def build_method(cell: Cell, data: Data, sets: evaluation.Sets, device: torch.de
             network = networks.build(
                 protocol["network"], dataset.channels, dataset.size, dataset.classes
             )
-        # NHWC kernels: on a CPU thread steps are 1.1 times faster (results/speed/cpu-settings.json).
+        # NHWC kernels: 1.1 times faster on a CPU thread (results/speed/cpu-settings.json).
         network.to(device, memory_format=torch.channels_last)
         if protocol["compile"]:
             network.compile()
