@@ -47,19 +47,20 @@ def _cancelled(study: StudyFolder, only: Collection[str] | None, queue: Queue) -
     if only is None:
         done = withdraw((array for made in found for array in made.arrays), queue)
     else:
-        elements = [each for each in elements if not set(only).isdisjoint(each.cells)]
-        whole = [each for each in elements if set(only).issuperset(each.cells)]
-        done = withdraw_tasks(whole, queue)
-        left = [each.id for each in elements if each not in whole and queue.is_active(each)]
-        words = tuple(f"job {id} is left: it also runs cells that --only leaves out" for id in left)
+        names = set(only)
+        elements = [each for each in elements if not names.isdisjoint(each.cells)]
+        done = withdraw_tasks((e for e in elements if names.issuperset(e.cells)), queue)
+        left = [e for e in elements if not names.issuperset(e.cells) and queue.is_active(e)]
+        words = [f"job {e.id} is left: it also runs cells that --only leaves out" for e in left]
         done = replace(done, complaints=(*done.complaints, *words))
+    ids = set(done.ids)  # of tasks, or of arrays
     for element in elements:
-        if queue.is_active(element) and {element.id, element.id.partition("_")[0]} & set(done.ids):
+        if queue.is_active(element) and not ids.isdisjoint((element.id, element.array.id)):
             _note_cancelled(element)
     return done
 
 
 def _note_cancelled(element: Element) -> None:
     """SLURM forgets a requeued task that is cancelled while it waits, and its log does not tell."""
-    if element.task in attempts.begun(element.manifest.folder):
+    if attempts.notes(element.manifest.folder, element.task):
         attempts.note(element.manifest.folder, element.task, what=attempts.CANCELLED)
