@@ -8,77 +8,19 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from runners import run_grid
 from runners.slurm import submit
 from runners.slurm.manifest import Sent, read_all
-from tests.made_runs import command, environment, write_study
+from tests.made_leases import wait_for
+from tests.made_pretended_slurm import Cluster
+from tests.made_runs import command
 
 SEEDS = 10_000
-SBATCH = r"""#!{python}
-import re, sys
-from pathlib import Path
-if "--test-only" in sys.argv:
-    sys.exit(0)
-script = Path(sys.argv[1]).read_text()
-elements = int(re.search(r"--array=0-(\d+)", script)[1]) + 1
-name = re.search(r"--job-name=(\S+)", script)[1]
-with open({queue!r}, "a+") as file:
-    file.seek(0)
-    number = len(set(line.partition("_")[0] for line in file)) + 1
-    row = "|PENDING|Priority|N/A|N/A||" + name
-    file.writelines(f"{{number}}_{{k}}{{row}}\n" for k in range(elements))
-print("Submitted batch job", number)
-"""
-WITNESS = """
-import atexit, json, os, sys, time
-def tell():
-    with open(os.environ["WITNESS"], "w") as file:
-        names = ("torch", "submitit")
-        json.dump({"cpu": time.process_time(), **{n: n in sys.modules for n in names}}, file)
-atexit.register(tell)
-"""
-
-
-class Cluster:
-    """A folder with commands that take everything and start nothing, and a study to send."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.queue = folder, folder / "queue.txt"
-        self.queue.write_text("")
-        (folder / "sitecustomize.py").write_text(WITNESS)
-        (folder / "bin").mkdir()
-        self.make("sbatch", SBATCH.format(python=sys.executable, queue=str(self.queue)))
-        self.make("squeue", f"#!/bin/sh\nexec cat {self.queue}\n")
-        self.make("scontrol", "#!/bin/sh\necho 'MaxArraySize = 1001'\n")
-        for name in ("srun", "scancel"):
-            self.make(name, "#!/bin/sh\nexit 1\n")
-        self.study = write_study(folder / "study.yaml", ["cross_entropy"])
-        self.results = folder / "results"
-
-    def make(self, name: str, text: str) -> None:
-        path = self.folder / "bin" / name
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def run(self, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
-        path = path or os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
-        return subprocess.run(
-            command(self.study, self.results, "--backend", "slurm", *arguments),
-            cwd=self.folder,
-            env={**environment(self.folder), "PATH": path, "WITNESS": str(self.folder / "cpu")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    def witness(self) -> dict:
-        return json.loads((self.folder / "cpu").read_text())
 
 
 @pytest.fixture
@@ -133,6 +75,23 @@ def test_options_that_only_show_run_and_send_nothing(cluster, arguments, words):
     run = cluster.run(*arguments)
     assert run.returncode == 2 and run.stderr.startswith(words), run.stdout + run.stderr
     assert not cluster.results.exists() and cluster.queue.read_text() == ""
+
+
+def test_who_stops_waiting_is_told_that_jobs_go_on(cluster):
+    calls = cluster.folder / "calls"
+    cluster.make("squeue", f"#!/bin/sh\necho >> {calls}\nexec cat {cluster.queue}\n")
+    process = cluster.start("--wait", "--set", "axes.seed=2", "--set", "slurm.poll_seconds=1")
+    try:
+        while not process.stdout.readline().startswith("cancel: "):  # the last line before it waits
+            assert process.poll() is None
+        before = calls.stat().st_size
+        wait_for(lambda: calls.stat().st_size > before, 60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "no longer waiting; jobs go on: python" in said
+    assert "--watch; end them: python" in said and said.rstrip().endswith("--cancel")
 
 
 def test_slurm_without_a_configuration_is_one_sentence_and_nothing_is_written(cluster):
