@@ -74,10 +74,13 @@ def test_a_cell_that_fails_is_no_failure_of_its_task(on, ended, said):
     assert "Traceback" in left["details"] and "misbehave" in left["details"]
 
 
-@pytest.mark.parametrize(("label", "code"), [("exits", 3), ("vanishes", 0)])
-def test_a_worker_that_exits_fails_its_cell_with_the_exit_code(said, label, code):
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [("exits", "exited with code 3"), ("vanishes", "the worker ended with exit code 0")],
+)
+def test_a_cell_or_a_worker_that_exits_is_a_failure_with_the_exit_code(said, label, words):
     state, note = said[label]
-    assert state == "failed" and note.startswith(f"the worker ended with exit code {code}; log: ")
+    assert state == "failed" and note.startswith(f"{words}; log: ")
 
 
 def test_a_killed_worker_is_replaced_and_its_cell_goes_on_inside_the_task(on, said):
