@@ -22,10 +22,11 @@ import torch  # noqa: E402
 from runners.backlog import Backlog  # noqa: E402
 from runners.config import load_study  # noqa: E402
 from runners.grid import Cell, cells, study_json  # noqa: E402
+from runners.hardware import device_name  # noqa: E402
 from runners.launch import run_in_pool  # noqa: E402
 from runners.place import Place  # noqa: E402
 from runners.plan import make_plan  # noqa: E402
-from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
+from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
 from runners.store import StudyFolder  # noqa: E402
 
 STUDY = ROOT / "benchmark.yaml"

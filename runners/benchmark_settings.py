@@ -26,7 +26,8 @@ import methods  # noqa: E402
 import networks  # noqa: E402
 from runners.bench import BATCH, Bench  # noqa: E402
 from runners.benchmark_step import timed  # noqa: E402
-from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
+from runners.hardware import device_name  # noqa: E402
+from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
 from runners.worker import ENVIRONMENT  # noqa: E402
 
 AS_RUN, NCHW, PLAIN_MALLOC = "as a worker", "NCHW", "malloc as it is"

@@ -34,8 +34,9 @@ from runners.bench import (  # noqa: E402
     is_compiled,
     variants_of,
 )
+from runners.hardware import device_name  # noqa: E402
 from runners.memory import peak_memory_mb, reset_peak_memory  # noqa: E402
-from runners.speed_files import JSON_HELP, device_name, write_rows  # noqa: E402
+from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
 
 Key = tuple[str, str]
 """Method and variant."""

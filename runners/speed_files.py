@@ -7,16 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from runners.files import read_json, write_json
 
 JSON_HELP = "also write the rows to this .json file, or into this folder under the device's name"
-
-
-def device_name(device: torch.device) -> str:
-    """ "cpu", or the name of the GPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def write_rows(

@@ -1,72 +1,25 @@
-"""What is said of a submitted cell, fault by fault: made-up submissions and queues."""
+"""What is said of a cell that is being sent, waits or runs: made-up submissions and queues."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from runners.plan import make_plan
-from runners.slurm import attempts, control, manifest
-from runners.slurm.client import Row
-from runners.slurm.elements import Queue
-from runners.slurm.manifest import Manifest, Sent
-from runners.slurm.truth import in_the_queue
+from runners.slurm import control, manifest
+from runners.slurm.manifest import Sent
 from runners.store import Sight, State, StudyFolder
 from tests.made_cells import make_cell
 from tests.made_commands import Commands
-
-CELLS = ("a", "b", "c")
-AGES = {"young": timedelta(0), "old": timedelta(minutes=2)}
+from tests.made_submissions import CELLS, KILLED, begin, row, seen, sent
 
 
 @pytest.fixture(autouse=True)
 def fake(tmp_path, monkeypatch) -> Commands:
     """No SLURM on the path but what a test makes."""
     return Commands(tmp_path, monkeypatch)
-
-
-def sent(folder: Path, state: Sent = Sent.SUBMITTED, age: str = "young") -> Manifest:
-    """A submission of three cells, each an element of array 12."""
-    made = manifest.plan(folder / "s", [[[cell] for cell in CELLS]])
-    (made.folder / "marks.json").write_text(json.dumps({key: ["missing", 0, 1] for key in CELLS}))
-    made = made.noting(made.arrays[0].name, state, id="12" if state == Sent.SUBMITTED else None)
-    noted = datetime.now(UTC) - AGES[age]
-    return replace(made, arrays=tuple(replace(array, noted=noted) for array in made.arrays))
-
-
-def begin(made: Manifest, log: str = "", progress: str = "none") -> None:
-    """The task of the first element has begun, and its standard error holds this.
-
-    Its cell had come so far then: files that say nothing are "missing 0".
-    """
-    task = f"{made.arrays[0].name}-0"
-    attempts.note(made.folder, task, what="began", progress={CELLS[0]: progress})
-    (made.folder / "12_0_0_log.err").write_text(log)
-
-
-def row(
-    made: Manifest, state: str, reason: str = "None", id: str = "12_0", ended: str = "old"
-) -> Row:
-    now = datetime.now()
-    return Row(id, state, reason, now, now - AGES[ended], "n1", made.arrays[0].name)
-
-
-def seen(
-    made: Manifest, rows: Sequence[Row] | None, sending: bool = False, **sights: Sight
-) -> dict[str, Sight]:
-    """What is said of the cells, of which nothing else is known unless `sights` says so."""
-    known = {cell: sights.get(cell, Sight(State.MISSING)) for cell in CELLS}
-    return in_the_queue([made], Queue(rows), known, sending)
-
-
-STEP = "slurmstepd: error: *** STEP 12.0 ON n1 CANCELLED AT 2026-01-01T10:00:00"
-KILLED = "srun: error: n1: task 0: Killed\n"
-TRACEBACK = "Traceback (most recent call last):\n  File ...\nModuleNotFoundError: No module 'x'\n"
 
 
 @pytest.mark.parametrize(
@@ -98,111 +51,6 @@ def test_a_task_in_the_queue_is_queued_running_or_requeued(
     sight = seen(made, [row(made, state, reason)])["a"]
     assert (sight.state, sight.transient) == (expected, False)
     assert words in sight.note
-
-
-@pytest.mark.parametrize(
-    ("state", "log", "expected", "transient", "words"),
-    [
-        ("COMPLETED", "", State.LOST, False, "over without a result: SLURM says COMPLETED"),
-        ("CANCELLED", f"{STEP} ***\n", State.FAILED, False, "cancelled"),
-        ("PREEMPTED", "", State.FAILED, True, "preempted"),
-        ("NODE_FAIL", "", State.FAILED, True, "node failed"),
-        ("BOOT_FAIL", "", State.FAILED, True, "node did not start"),
-        ("TIMEOUT", "", State.FAILED, True, "time limit"),
-        ("DEADLINE", "", State.FAILED, False, "deadline"),
-        ("OUT_OF_MEMORY", KILLED, State.FAILED, False, "raise slurm.mem"),
-        ("FAILED", KILLED, State.FAILED, True, "the task was killed"),
-        ("FAILED", f"Step 12.0 exceeded memory limit\n{STEP} ***\n{KILLED}", State.FAILED, False,
-         "raise slurm.mem"),
-        ("FAILED", f"Detected 1 oom-kill event\n{KILLED}", State.FAILED, False, "raise slurm.mem"),
-        ("FAILED", f"{STEP} DUE TO JOB REQUEUE ***\n{KILLED}", State.FAILED, True, "was killed"),
-        ("FAILED", TRACEBACK, State.FAILED, False, "ModuleNotFoundError: No module 'x'"),
-        ("FAILED", "RuntimeError: Waited for 60 seconds but could not find submitted jobs in",
-         State.FAILED, True, "did not see the files of its submission"),
-        ("FAILED", "", State.LOST, False, "SLURM says FAILED"),
-        (None, f"{STEP} DUE TO TIME LIMIT ***\n", State.FAILED, True, "time limit"),
-        (None, f"{STEP} ***\n", State.FAILED, False, "cancelled"),
-        (None, "", State.LOST, False, "does not know it any more"),
-    ],
-)  # fmt: skip
-def test_a_task_that_began_and_is_over_without_a_result_tells_why(
-    tmp_path, state, log, expected, transient, words
-):
-    made = sent(tmp_path)
-    begin(made, log)
-    sight = seen(made, [row(made, state)] if state else [])["a"]
-    assert (sight.state, sight.transient) == (expected, transient)
-    assert words in sight.note and "12_0" in sight.note
-
-
-@pytest.mark.parametrize(
-    ("state", "log"), [("TIMEOUT", ""), (None, f"{STEP} DUE TO TIME LIMIT ***\n")]
-)
-def test_a_time_limit_without_progress_is_not_tried_again_by_itself(tmp_path, state, log):
-    made = sent(tmp_path)
-    begin(made, log, progress="missing 0")
-    sight = seen(made, [row(made, state)] if state else [])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False)
-    assert "raise slurm.time" in sight.note
-
-
-@pytest.mark.parametrize(
-    ("log", "words"),
-    [
-        ("slurmstepd: error: execve(): /no/python: No such file or directory\n", "/no/python"),
-        ("srun: error: n1: task 0: User defined signal 2\n", "raise slurm.time"),
-    ],
-)
-def test_a_task_that_failed_before_it_came_to_its_cells_says_why(tmp_path, log, words):
-    made = sent(tmp_path)
-    (made.folder / "12_0_0_log.err").write_text(log)
-    sight = seen(made, [row(made, "FAILED")])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False) and words in sight.note
-
-
-def test_a_task_is_lost_only_when_its_files_had_time_to_be_seen(tmp_path):
-    made = sent(tmp_path)
-    begin(made)
-    young, old = (seen(made, [row(made, "COMPLETED", ended=age)])["a"] for age in AGES)
-    assert (young.state, old.state) == (State.RUNNING, State.LOST)
-    assert "has just ended" in young.note
-
-
-def test_a_task_that_was_cancelled_while_it_waited_for_its_next_start_stays_so(tmp_path):
-    made = sent(tmp_path)
-    begin(made, f"{STEP} DUE TO JOB REQUEUE ***\n")
-    attempts.note(made.folder, f"{made.arrays[0].name}-0", what=attempts.CANCELLED)
-    sight = seen(made, [])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False)
-    assert sight.note == "cancelled (job 12_0)"
-
-
-def test_a_waiting_element_that_was_cancelled_leaves_no_row_and_is_known_from_the_manifest(
-    tmp_path,
-):
-    made = sent(tmp_path)
-    rows = [row(made, "RUNNING"), row(made, "CANCELLED", id="12")]
-    found = seen(made, rows)
-    assert found["a"].state == State.RUNNING
-    assert {(found[cell].state, found[cell].transient) for cell in "bc"} == {(State.FAILED, False)}
-    assert found["b"].note == "cancelled (job 12_1)"
-
-
-def test_an_attempt_that_never_began_and_failed_is_lost_and_not_cancelled(tmp_path):
-    made = sent(tmp_path)
-    assert seen(made, [row(made, "FAILED")])["a"].state == State.LOST
-
-
-def test_what_the_queue_has_forgotten_the_accounting_may_know(tmp_path, fake):
-    fake.make(
-        "sacct", "12_0|NODE_FAIL|1:0|n1|x|y\n12_0|TIMEOUT|0:0|n1|x|y\n12_1|COMPLETED|0:0|n1|x|y\n"
-    )
-    found = seen(sent(tmp_path), [])
-    assert [found[cell].state for cell in CELLS] == [State.FAILED, State.LOST, State.FAILED]
-    assert "time limit" in found["a"].note and "COMPLETED" in found["b"].note
-    assert found["c"].note.startswith("cancelled")
-    (call,) = fake.calls()
-    assert "--jobs=12_0,12_1,12_2" in call["arguments"]
 
 
 def test_without_an_answer_nothing_is_decided(tmp_path, fake):
