@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(ROOT)
 
-from analysis import command, differences, records  # noqa: E402
-from analysis.records import Study  # noqa: E402
+from analysis import command, differences, records
+from analysis.records import Study
 
 
 @dataclass(frozen=True)

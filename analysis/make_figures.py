@@ -11,8 +11,8 @@ from pathlib import Path
 # in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis import command, figures, frames, style  # noqa: E402
-from analysis.records import Study  # noqa: E402
+from analysis import command, figures, frames, style
+from analysis.records import Study
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 # in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis import command, criteria, formats, frames, tables  # noqa: E402
-from analysis.files import write_text  # noqa: E402
-from analysis.records import Study  # noqa: E402
+from analysis import command, criteria, formats, frames, tables
+from analysis.files import write_text
+from analysis.records import Study
 
 COMBINED = ["last", "noisy_val"]
 

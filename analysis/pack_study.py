@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(ROOT)
 
-from analysis import command, records  # noqa: E402
-from analysis.files import replacing, write_text  # noqa: E402
-from analysis.records import Study  # noqa: E402
+from analysis import command, records
+from analysis.files import replacing, write_text
+from analysis.records import Study
 
 
 def main() -> None:

@@ -138,7 +138,7 @@ def current_fingerprint(record: Mapping[str, Any]) -> str | None:
 
 @functools.cache
 def _fingerprint(sources: tuple[str, ...]) -> str | None:
-    from runners import provenance  # not needed for packed studies, which judge themselves
+    from runners.results import provenance  # not needed for packed studies, which judge themselves
 
     try:
         if not all((provenance.ROOT / source).is_file() for source in sources):

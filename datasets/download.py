@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
-import datasets  # noqa: E402
-from datasets.base import DataError, Dataset, FileDataset  # noqa: E402
+import datasets
+from datasets.base import DataError, Dataset, FileDataset
 
 _SECONDS_WITHOUT_ANSWER = 30.0
 

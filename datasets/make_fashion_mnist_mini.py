@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import datasets  # noqa: E402
-from datasets.base import DataError  # noqa: E402
-from datasets.fashion_mnist_mini import PER_CLASS_TEST, PER_CLASS_TRAIN  # noqa: E402
+import datasets
+from datasets.base import DataError
+from datasets.fashion_mnist_mini import PER_CLASS_TEST, PER_CLASS_TRAIN
 
 _PRESET = 5  # smaller here than 9, which models longer repeats than 28x28 images have
 

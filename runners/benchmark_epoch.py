@@ -21,17 +21,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-import methods  # noqa: E402
-import networks  # noqa: E402
-from datasets.batches import ImageSet  # noqa: E402
-from methods.base import Method, Task  # noqa: E402
-from runners import trainer  # noqa: E402
-from runners.checkpoint import Checkpoint  # noqa: E402
-from runners.evaluation import Sets  # noqa: E402
-from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
+import methods
+import networks
+from methods.base import Method, Task
+from runners.cell import trainer
+from runners.cell.batches import ImageSet
+from runners.cell.checkpoint import Checkpointer
+from runners.cell.evaluation import DeviceData
+from runners.speed.speed_files import JSON_HELP, write_rows
 
 CLASSES, BATCH = 10, 128
 
@@ -69,7 +69,7 @@ class Stopwatch:
             self.seconds += time.perf_counter() - began
 
 
-def made(network: str, size: Size) -> tuple[Method, Sets]:
+def made(network: str, size: Size) -> tuple[Method, DeviceData]:
     """Cross-entropy and random data on the CPU."""
     rng = np.random.default_rng(0)
     device = torch.device("cpu")
@@ -83,7 +83,7 @@ def made(network: str, size: Size) -> tuple[Method, Sets]:
     train = images(size.train)
     sample = torch.arange(size.sample)
     validation = images(size.noisy_val)
-    sets = Sets(train, train.labels, sample, images(size.test), "test", validation, None)
+    sets = DeviceData(train, train.labels, sample, images(size.test), "test", validation, None)
     task = Task(
         classes=CLASSES,
         n_train=size.train,
@@ -115,10 +115,10 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         method.step = lambda batch, step=step: step(method, batch)
         method.predict_members = lambda images, predict=predict: predict(method, images)
         with tempfile.TemporaryDirectory() as folder:
-            keeper = Checkpoint(Path(folder, "checkpoint.pt"), {}, every=1, seconds=600)
+            checkpointer = Checkpointer(Path(folder, "checkpoint.pt"), {}, every=1, seconds=600)
             streams = np.random.default_rng, lambda epoch: 0, lambda entry: None
             began = time.perf_counter()
-            (entry,) = trainer.fit(method, sets, protocol, *streams, keeper=keeper)
+            (entry,) = trainer.fit(method, sets, protocol, *streams, checkpointer=checkpointer)
             whole = time.perf_counter() - began
         overheads.append(whole / (step.seconds + predict.seconds) - 1)
         evaluations.append((entry["seconds"] - entry["train_seconds"]) / predict.seconds)

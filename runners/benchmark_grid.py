@@ -17,17 +17,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-import torch  # noqa: E402
+import torch
 
-from runners.backlog import Backlog  # noqa: E402
-from runners.config import load_study  # noqa: E402
-from runners.grid import Cell, cells, study_json  # noqa: E402
-from runners.hardware import device_name  # noqa: E402
-from runners.launch import run_in_pool  # noqa: E402
-from runners.place import Place  # noqa: E402
-from runners.plan import make_plan  # noqa: E402
-from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
-from runners.store import StudyFolder  # noqa: E402
+from runners.cell.hardware import device_name
+from runners.cell.run_context import RunContext
+from runners.pool.job_queue import JobQueue
+from runners.pool.pool import run_in_pool
+from runners.results.plan import make_plan
+from runners.results.store import StudyFolder
+from runners.speed.speed_files import JSON_HELP, write_rows
+from runners.study.cell import Cell
+from runners.study.config import load_study
+from runners.study.grid import cells, study_json
 
 STUDY = ROOT / "benchmark.yaml"
 WAYS = {
@@ -61,9 +62,9 @@ def seconds(chosen: list[Cell], document: dict, device: str, workers: int, threa
         study = StudyFolder(Path(folder), "speed")
         study.prepare(document)
         began = time.perf_counter()
-        place = Place(study, threads=threads)
+        context = RunContext(study, threads=threads)
         jobs = make_plan(chosen, study).jobs(lambda sight: True)
-        run_in_pool(Backlog(jobs, study), place, [device] * workers, _refuse_failures)
+        run_in_pool(JobQueue(jobs, study), context, [device] * workers, _refuse_failures)
         return time.perf_counter() - began
 
 

@@ -22,11 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-import torch  # noqa: E402
+import torch
 
-import methods  # noqa: E402
-import networks  # noqa: E402
-from runners.bench import (  # noqa: E402
+import methods
+import networks
+from runners.cell.hardware import device_name
+from runners.cell.memory import peak_memory_mb, reset_peak_memory
+from runners.speed.bench import (
     BATCH,
     STEPS_TO_COMPILE,
     Bench,
@@ -34,9 +36,7 @@ from runners.bench import (  # noqa: E402
     is_compiled,
     variants_of,
 )
-from runners.hardware import device_name  # noqa: E402
-from runners.memory import peak_memory_mb, reset_peak_memory  # noqa: E402
-from runners.speed_files import JSON_HELP, write_rows  # noqa: E402
+from runners.speed.speed_files import JSON_HELP, write_rows
 
 Key = tuple[str, str]
 """Method and variant."""

@@ -19,19 +19,21 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import datasets  # noqa: E402
-from datasets.base import DataError  # noqa: E402
-from runners.config import ConfigError, load_study  # noqa: E402
-from runners.files import write_atomically  # noqa: E402
-from runners.grid import Cell, cells, select  # noqa: E402
-from runners.options import UserError, study_parser  # noqa: E402
-from runners.session import data_root  # noqa: E402
-from runners.store import StudyFolder  # noqa: E402
+import datasets
+from datasets.base import DataError
+from runners.commands.arguments import study_parser
+from runners.commands.request import data_root
+from runners.results.store import StudyFolder
+from runners.study.cell import Cell
+from runners.study.config import load_study
+from runners.study.grid import cells, select
+from runners.system.errors import ConfigError, UserError
+from runners.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from runners.setup import Data
+    from runners.cell.build import Data
 
 COLUMNS = ("index", "true", "noisy", "split")
 
@@ -77,8 +79,8 @@ def export(options: argparse.Namespace) -> int:
     for needed in (folder.noise, out):
         needed.mkdir(parents=True, exist_ok=True)
 
-    from runners.label_files import store_labels
-    from runners.setup import load_data  # brings torch, which mistakes above need not wait for
+    from runners.cell.build import load_data  # brings torch, which mistakes above need not wait for
+    from runners.cell.label_files import store_labels
 
     for cell in chosen:
         try:

@@ -9,19 +9,20 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from runners.stopping import hold_signals  # noqa: E402
+from runners.system.signals import hold_signals
 
 if __name__ == "__main__":
     hold_signals()  # until `guarded` can answer them: imports take a second
 
-import datasets  # noqa: E402
-import datasets.noise  # noqa: E402
-import methods  # noqa: E402
-import networks  # noqa: E402
-from runners.config import load_study  # noqa: E402
-from runners.grid import cells  # noqa: E402
-from runners.options import UserError, all_overrides, guarded, run_parser  # noqa: E402
-from runners.session import run_study  # noqa: E402
+import datasets
+import datasets.noise
+import methods
+import networks
+from runners.commands.arguments import all_overrides, guarded, run_parser
+from runners.commands.run_study import run_study
+from runners.study.config import load_study
+from runners.study.grid import cells
+from runners.system.errors import UserError
 
 CATALOGUES = {
     "methods": methods.names,

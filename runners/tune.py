@@ -25,22 +25,24 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from runners.stopping import hold_signals  # noqa: E402
+from runners.system.signals import hold_signals
 
 if __name__ == "__main__":
     hold_signals()  # as in run_grid.py
 
-import yaml  # noqa: E402
+import yaml
 
-import methods  # noqa: E402
-from runners import run_grid  # noqa: E402
-from runners.config import Study, load_study  # noqa: E402
-from runners.files import write_atomically  # noqa: E402
-from runners.grid import Cell, cells  # noqa: E402
-from runners.options import UserError, all_overrides, guarded  # noqa: E402
-from runners.seeds import stream  # noqa: E402
-from runners.session import run_study  # noqa: E402
-from runners.store import StudyFolder  # noqa: E402
+import methods
+from runners import run_grid
+from runners.cell.seeds import stream
+from runners.commands.arguments import all_overrides, guarded
+from runners.commands.run_study import run_study
+from runners.results.store import StudyFolder
+from runners.study.cell import Cell
+from runners.study.config import Study, load_study
+from runners.study.grid import cells
+from runners.system.errors import UserError
+from runners.system.files import write_atomically
 
 FIRST_SEED = 100
 """Tuning seeds start here; reported studies start at 0."""

@@ -15,15 +15,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from methods import co_teaching, gce, metalabelnet, mw_net  # noqa: E402
-from methods.base import Batch, Method, Task  # noqa: E402
-from methods.declaration import Privileges  # noqa: E402
-from methods.lookahead import LookAhead  # noqa: E402
+from methods import co_teaching, gce, metalabelnet, mw_net
+from methods.base import Batch, Method, Task
+from methods.declaration import Privileges
+from methods.lookahead import LookAhead
 
 TOLERANCE = 1e-8
 Vectors = dict[str, Tensor]

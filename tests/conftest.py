@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from runners.worker import ENVIRONMENT
+from runners.pool.worker import ENVIRONMENT
 from tests.made_runs import Finished, finished_study, records
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):

@@ -9,11 +9,11 @@ import torch
 
 import methods
 from methods.base import Method
-from runners.cell import run_cell
-from runners.checkpoint import Checkpoint
-from runners.grid import Cell
-from runners.place import Place
-from runners.store import CellFolder, StudyFolder
+from runners.cell.checkpoint import Checkpointer
+from runners.cell.run_cell import run_cell
+from runners.cell.run_context import RunContext
+from runners.results.store import CellFolder, StudyFolder
+from runners.study.cell import Cell
 from tests.made_cells import CPU, Ready, make_cell, ready, same_state
 
 EPOCHS = 4
@@ -24,7 +24,7 @@ class CutOff(BaseException):
     """Stands for a SIGKILL: no code of the suite catches it."""
 
 
-class Cutting(Checkpoint):
+class Cutting(Checkpointer):
     """A checkpoint that cuts the training off after it was written for the n-th time."""
 
     def __init__(self, *arguments, after: int) -> None:
@@ -55,9 +55,9 @@ def interrupted(
     """A run that is cut off after so many checkpoints, and the history of the run that goes on."""
     settings = (path, {"key": cell.key}, every, seconds)
     with pytest.raises(CutOff):
-        ready(cell, device=device).train(keeper=Cutting(*settings, after=after))
+        ready(cell, device=device).train(checkpointer=Cutting(*settings, after=after))
     second = ready(cell, device=device)
-    return second, second.train(keeper=Checkpoint(*settings))
+    return second, second.train(checkpointer=Checkpointer(*settings))
 
 
 def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list[dict]) -> None:
@@ -68,14 +68,14 @@ def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list
         assert mine is theirs is None or torch.equal(mine, theirs)
 
 
-def place_in(results: Path, **settings) -> Place:
+def context_in(results: Path, **settings) -> RunContext:
     """The place of a study `s` with its folder."""
     study = StudyFolder(results, "s")
     study.prepare({})
-    return Place(study, **settings)
+    return RunContext(study, **settings)
 
 
-def cut_off(cell: Cell, place: Place, epoch: int) -> CellFolder:
+def cut_off(cell: Cell, place: RunContext, epoch: int) -> CellFolder:
     """Runs a cell to within an epoch of its training; returns its folder."""
 
     def stop(entry: dict) -> None:
@@ -87,7 +87,7 @@ def cut_off(cell: Cell, place: Place, epoch: int) -> CellFolder:
     return place.study.cell(cell.name)
 
 
-def finish(cell: Cell, place: Place) -> tuple[dict, list[int]]:
+def finish(cell: Cell, place: RunContext) -> tuple[dict, list[int]]:
     """Runs a cell to its end; returns its record and the epochs that it was told of."""
     seen: list[int] = []
     return run_cell(cell, place, CPU, lambda entry: seen.append(entry["epoch"])), seen

@@ -15,13 +15,13 @@ import datasets.noise
 import methods
 from methods.base import Batch, Method, Task
 from methods.declaration import Privileges
-from runners import trainer
-from runners.evaluation import Sets
-from runners.grid import Cell
-from runners.resolve import protocol_for
-from runners.schema import Protocol
-from runners.seeds import stream, torch_seed
-from runners.setup import Data, build_method, build_sets, load_data
+from runners.cell import trainer
+from runners.cell.build import Data, build_method, build_sets, load_data
+from runners.cell.evaluation import DeviceData
+from runners.cell.seeds import stream, torch_seed
+from runners.study.cell import Cell
+from runners.study.resolve import protocol_for
+from runners.study.schema import Protocol
 
 CPU = torch.device("cpu")
 
@@ -70,14 +70,14 @@ class Ready:
 
     cell: Cell
     data: Data
-    sets: Sets
+    sets: DeviceData
     method: Method
 
     def train(
         self,
         on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None,
         warmup: trainer.Warmup | None = None,
-        keeper: trainer.Keeper | None = None,
+        checkpointer: trainer.Keeper | None = None,
     ) -> list:
         """Trains as a run does; returns the history."""
         name, seed = self.cell.dataset, self.cell.seed
@@ -89,7 +89,7 @@ class Ready:
             network_seed=lambda epoch: torch_seed("dropout", name, seed, epoch),
             on_epoch=on_epoch,
             warmup=warmup,
-            keeper=keeper,
+            checkpointer=checkpointer,
         )
 
     def first_batch(self) -> Batch:

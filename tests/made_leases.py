@@ -21,9 +21,9 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from runners import leases
-from runners.leases import Leases
-from runners.processes import this_process
+from runners.results import leases
+from runners.results.leases import Leases
+from runners.system.processes import this_process
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHER_NODE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runners.leases import Leases
+from runners.results.leases import Leases
 from tests.made_runs import command, environment, write_study
 
 WAITS = "is run by another runner; waiting for it"

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runners.results.store import CellStatus, State
 from runners.slurm import attempts, manifest
+from runners.slurm.array_tasks import Queue
 from runners.slurm.client import Row
-from runners.slurm.elements import Queue
 from runners.slurm.manifest import Manifest, Sent
-from runners.slurm.truth import in_the_queue
-from runners.store import Sight, State
+from runners.slurm.task_status import in_the_queue
 
 CELLS = ("a", "b", "c")
 AGES = {"young": timedelta(0), "old": timedelta(minutes=2)}
@@ -48,8 +48,8 @@ def row(
 
 
 def seen(
-    made: Manifest, rows: Sequence[Row] | None, sending: bool = False, **sights: Sight
-) -> dict[str, Sight]:
+    made: Manifest, rows: Sequence[Row] | None, sending: bool = False, **statuses: CellStatus
+) -> dict[str, CellStatus]:
     """What is said of the cells, of which nothing else is known unless `sights` says so."""
-    known = {cell: sights.get(cell, Sight(State.MISSING)) for cell in CELLS}
+    known = {cell: statuses.get(cell, CellStatus(State.MISSING)) for cell in CELLS}
     return in_the_queue([made], Queue(rows), known, sending)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.provenance import ROOT
+from runners.results.provenance import ROOT
 
 FOLDER = ROOT / "tests" / "bad_configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.args"))

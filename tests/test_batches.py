@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.batches import EndlessBatches, ImageSet, crop_and_flip, draw_views, epoch_batches
+from runners.cell.batches import EndlessBatches, ImageSet, crop_and_flip, draw_views, epoch_batches
 
 CPU = torch.device("cpu")
 MEAN, STD = (0.5, 0.25), (0.2, 0.4)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from runners import benchmark_settings as settings
-from runners.bench import ideal_ratio, variants_of
-from runners.provenance import ROOT
-from runners.speed_files import write_rows
-from runners.worker import ENVIRONMENT
+from runners.pool.worker import ENVIRONMENT
+from runners.results.provenance import ROOT
+from runners.speed.bench import ideal_ratio, variants_of
+from runners.speed.speed_files import write_rows
 
 
 def test_every_chosen_method_has_a_compiled_row_beside_each_plain_one():

@@ -13,10 +13,11 @@ import datasets
 import methods
 import networks
 from datasets import noise
-from runners.config import ConfigError, Study, load_study
-from runners.grid import cells
-from runners.presets import PRESETS
-from runners.schedule import learning_rate
+from runners.cell.schedule import learning_rate
+from runners.study.config import Study, load_study
+from runners.study.grid import cells
+from runners.study.presets import PRESETS
+from runners.system.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 BAD = Path(__file__).parent / "bad_configs"
@@ -63,7 +64,8 @@ def test_the_default_study_is_accepted_and_has_63_cells():
 
 def test_planning_imports_neither_torch_nor_pandas_nor_matplotlib():
     code = (
-        "import sys; from pathlib import Path; import runners.config as c, runners.grid as g;"
+        "import sys; from pathlib import Path;"
+        "import runners.study.config as c, runners.study.grid as g;"
         "g.cells(c.load_study(Path('benchmark.yaml'), []));"
         "print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
     )

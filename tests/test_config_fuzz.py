@@ -9,8 +9,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runners.config import ConfigError, load_study
-from runners.grid import cells
+from runners.study.config import load_study
+from runners.study.grid import cells
+from runners.system.errors import ConfigError
 
 STUDY = "study: s\naxes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
 

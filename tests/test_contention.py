@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runners import leases as module
-from runners.leases import Leases
+from runners.results import leases as module
+from runners.results.leases import Leases
 from tests.made_leases import (
     NAMES,
     OTHER_NODE,

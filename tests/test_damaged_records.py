@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from runners.canonical import sha256_of
+from runners.results.store import CellFolder
 from runners.run_grid import main
-from runners.store import CellFolder
+from runners.system.canonical import sha256_of
 from tests.made_runs import cell_folder, write_study
 
 METHODS = ["cross_entropy", "clean_only"]
@@ -147,7 +147,7 @@ def test_a_stale_cell_that_fails_when_it_is_run_anew_keeps_its_record(
     original, folder, monkeypatch, capsys
 ):
     folder.record.write_text(other_code(original[1]))
-    monkeypatch.setattr("runners.trainer.fit", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("runners.cell.trainer.fit", lambda *a, **k: 1 / 0)
     assert grid(original[0].parent, "--rerun-stale") == 1
     assert f"failed: {folder.path.name}: ZeroDivisionError" in capsys.readouterr().err
     assert folder.record.read_text() == other_code(original[1])

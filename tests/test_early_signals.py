@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runners.options import guarded
+from runners.commands.arguments import guarded
 from tests.made_runs import ROOT, command, environment, write_study
 
 SIGNALLING = '''
@@ -28,7 +28,13 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 '''
 
-MOMENTS = ["datasets", "pydantic", "runners.options", "runners.session", "study.json"]
+MOMENTS = [
+    "datasets",
+    "pydantic",
+    "runners.commands.arguments",
+    "runners.commands.run_study",
+    "study.json",
+]
 """Imports from the first to the last, and the rename of the file that is written before cells."""
 
 
@@ -54,8 +60,8 @@ def test_a_signal_before_the_first_cell_ends_a_run_with_a_sentence(
 
 STOPPED_TWICE = """
 import os, signal, sys
-from runners.options import guarded
-from runners.stopping import ended_by_sigterm
+from runners.commands.arguments import guarded
+from runners.system.signals import ended_by_sigterm
 
 def command():
     try:

@@ -11,8 +11,8 @@ import torch
 import methods
 import networks
 from methods.base import Batch
-from runners.grid import Cell
-from runners.seeds import torch_seed
+from runners.cell.seeds import torch_seed
+from runners.study.cell import Cell
 from tests.made_cells import Ready, make_cell, ready, same_state
 
 ALL = methods.names()

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from runners.follow import wait
-from runners.leases import Claim
-from runners.plan import Plan, make_plan
-from runners.status import describe_status
-from runners.store import Sight, State, StudyFolder
+from runners.monitor.follow import wait
+from runners.monitor.status import describe_status
+from runners.results.leases import LeaseInfo
+from runners.results.plan import Plan, make_plan
+from runners.results.store import CellStatus, State, StudyFolder
 from tests.made_cells import make_cell
 
 CELLS = [make_cell("gce", seed=seed) for seed in range(3)]
@@ -43,7 +43,7 @@ def test_a_cell_that_ended_before_the_first_look_is_reported(study, capsys):
 
 
 def test_what_waits_for_a_person_is_said_once(study, capsys):
-    stuck = Sight(State.QUEUED, "job 7: lower slurm.time", stuck=True)
+    stuck = CellStatus(State.QUEUED, "job 7: lower slurm.time", stuck=True)
     before = make_plan(CELLS, study)
     plans = [replace(before, queue=dict.fromkeys(NAMES, stuck))] * 3
     fail(study, NAMES[0])
@@ -58,9 +58,9 @@ def test_a_task_that_waits_for_its_next_start_is_not_counted_as_running(study, c
     fail(study, NAMES[2])
     plan = make_plan(CELLS, study)
     runs, waits = (
-        dict.fromkeys(NAMES[:2], Sight(state)) for state in (State.RUNNING, State.REQUEUED)
+        dict.fromkeys(NAMES[:2], CellStatus(state)) for state in (State.RUNNING, State.REQUEUED)
     )
-    ended = {NAMES[0]: Sight(State.FAILED, "no luck")}
+    ended = {NAMES[0]: CellStatus(State.FAILED, "no luck")}
     plans = [replace(plan, queue=queue) for queue in (runs, waits, {**waits, **ended}, ended)]
     wait(look_at(*plans), lambda answered: None, study, None, ())
     assert "1 failed, 0 running, 1 waiting" in capsys.readouterr().out
@@ -69,8 +69,8 @@ def test_a_task_that_waits_for_its_next_start_is_not_counted_as_running(study, c
 def test_the_time_left_counts_what_is_queued(study):
     plan = make_plan(CELLS, study)
     seconds = dict.fromkeys(NAMES, 3600.0)
-    claimed = {NAMES[0]: Claim(None, 0.0)}
-    queue = {name: Sight(State.QUEUED) for name in NAMES[1:]}
+    claimed = {NAMES[0]: LeaseInfo(None, 0.0)}
+    queue = {name: CellStatus(State.QUEUED) for name in NAMES[1:]}
     plan = replace(plan, claims=claimed, queue=queue, seconds=seconds)
     said = describe_status(plan, study, "python run.py")
     assert "3 cells: 2 queued, 1 running; about 3.0 h left" in said

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from methods.base import Method
-from runners.files import write_checked
-from runners.record import weights_sha256
-from tests.interruptions import cell_of, cut_off, finish, place_in
+from runners.cell.record import weights_sha256
+from runners.system.files import write_checked
+from tests.interruptions import cell_of, context_in, cut_off, finish
 from tests.made_cells import ready
 
 
@@ -66,7 +66,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_warning(spoil, tmp_path, caplog):
-    cell, place = cell_of("fine_tune"), place_in(tmp_path)
+    cell, place = cell_of("fine_tune"), context_in(tmp_path)
     folder = cut_off(cell, place, 3)
     spoil(folder.checkpoint)
     with caplog.at_level(logging.WARNING):
@@ -83,7 +83,7 @@ def test_a_damaged_or_foreign_checkpoint_is_set_aside_with_a_warning(spoil, tmp_
 
 
 def test_a_checkpoint_for_which_the_memory_does_not_suffice_stands(tmp_path, monkeypatch):
-    cell, place = cell_of("fine_tune"), place_in(tmp_path)
+    cell, place = cell_of("fine_tune"), context_in(tmp_path)
     folder = cut_off(cell, place, 3)
 
     def full(*_: object) -> None:

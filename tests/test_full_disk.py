@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from runners.results.store import CellFolder, State
 from runners.run_grid import main
-from runners.store import CellFolder, State
 from tests.made_runs import ROOT, cell_folder, command, environment, records, write_study
 from tests.small_disks import PAGE, fill, small_disk
 
@@ -132,7 +132,7 @@ def kept(results: Path) -> set[str]:
     """Labels of the finished cells, all of which are intact; none of the others has failed."""
     found = records(results)
     for label in found:
-        assert CellFolder(cell_folder(results, label)).sight().state == State.DONE
+        assert CellFolder(cell_folder(results, label)).status().state == State.DONE
     assert not list(results.glob("s/cells/*/failed.json"))
     return set(found)
 

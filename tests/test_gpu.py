@@ -14,8 +14,8 @@ import pytest
 import torch
 
 import methods
-from runners.provenance import ROOT
-from runners.record import weights_sha256
+from runners.cell.record import weights_sha256
+from runners.results.provenance import ROOT
 from tests.compiled import needs_compiler, plain_and_compiled
 from tests.interruptions import NAMES, assert_same, cell_of, interrupted
 from tests.made_cells import CPU, make_cell, ready, steady_cell

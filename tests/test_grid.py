@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.config import ConfigError, Study, load_study
-from runners.grid import Cell, cells, select, study_json
+from runners.study.cell import Cell
+from runners.study.config import Study, load_study
+from runners.study.grid import cells, select, study_json
+from runners.system.errors import ConfigError
 
 TEXT = """
 study: grid

@@ -16,9 +16,9 @@ import pytest
 
 from analysis import command, make_tables
 from analysis.records import StudyError, load
-from runners.canonical import sha256_of
-from runners.files import write_checked
 from runners.run_grid import main
+from runners.system.canonical import sha256_of
+from runners.system.files import write_checked
 from tests.made_runs import cell_folder, write_study
 
 ABSURD = {

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.files import read_checked
-from runners.leases import Leases
-from runners.store import CellFolder, State
+from runners.results.leases import Leases
+from runners.results.store import CellFolder, State
+from runners.system.files import read_checked
 from tests.made_runs import KILLED, ROOT, command, environment, run_grid, write_study
 
 METHODS = [
@@ -76,7 +76,7 @@ def assert_whole(results: Path) -> None:
     """No file that others would read is half written."""
     for path in results.glob("s/cells/*/"):
         folder = CellFolder(path)
-        assert folder.sight().state != State.DAMAGED
+        assert folder.status().state != State.DAMAGED
         assert not folder.checkpoint.exists() or read_checked(folder.checkpoint) is not None
     for path in results.glob("s/warmups/*.pt"):
         assert read_checked(path) is not None
@@ -250,13 +250,13 @@ def test_a_signal_ends_a_run_within_ten_seconds_and_its_last_checkpoint_stands(
 
 ASKED_BY_ANOTHER = """
 import signal, subprocess, sys
-from runners.stopping import is_wished, wish
+from runners.system.signals import stop_requested, wish
 signal.signal(signal.SIGTERM, wish)
 ask = "import os, signal; [os.kill(os.getppid(), signal.SIGTERM) for _ in range(100_000)]"
 asking = subprocess.Popen([sys.executable, "-c", ask])
 while asking.poll() is None:
     pass
-print(is_wished())
+print(stop_requested())
 """
 
 

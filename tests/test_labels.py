@@ -7,8 +7,8 @@ import pytest
 
 import datasets
 from datasets.noise.statistics import labels_sha256
-from runners.label_files import store_labels
-from runners.labels import noisy_labels
+from runners.cell.label_files import store_labels
+from runners.cell.noisy_labels import noisy_labels
 from tests.made_cells import make_cell
 
 NOISE = {"name": "symmetric", "rate": 0.4, "exact": False, "include_true_class": False}

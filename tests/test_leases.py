@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from runners import leases as module
-from runners.leases import SILENT_S, UNWRITTEN_S, Lease, LeaseLost, Leases
-from runners.processes import Holder, this_process
+from runners.results import leases as module
+from runners.results.leases import SILENT_S, UNWRITTEN_S, Lease, LeaseLost, Leases
+from runners.system.processes import ProcessId, this_process
 from tests.made_leases import (
     OTHER_NODE,
     can_take,
@@ -28,7 +28,7 @@ from tests.made_leases import (
 )
 
 CELL = "simulated__symmetric-0.4__gce__s0__0a1b2c3d"
-FAR = Holder("far", "0" * 12, 1, "17")
+FAR = ProcessId("far", "0" * 12, 1, "17")
 proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runners.files import ABANDONED_S, sweep, write_atomically
-from runners.processes import this_process
+from runners.results.store import StudyFolder
 from runners.run_grid import main
-from runners.store import StudyFolder
+from runners.system.files import ABANDONED_S, sweep, write_atomically
+from runners.system.processes import this_process
 from tests.made_runs import cell_folder, write_study
 
 DEAD = replace(this_process(), start="1").tag
@@ -44,7 +44,7 @@ def test_what_a_dead_process_was_writing_is_removed_and_what_a_live_one_writes_i
 def test_whoever_owns_a_folder_removes_all_of_them(tmp_path, tag):
     path = left(tmp_path, tag)
     (tmp_path / "record.json").write_text("{}")
-    sweep(tmp_path, owned=True)
+    sweep(tmp_path, exclusive=True)
     assert not path.exists() and (tmp_path / "record.json").exists()
 
 

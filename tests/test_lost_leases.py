@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from runners import cell as module
-from runners import leases
-from runners.cell import run_cell
-from runners.grid import Cell
-from runners.leases import SILENT_S, Lease, LeaseLost
-from runners.place import Place
-from runners.processes import Holder
-from tests.interruptions import cell_of, place_in
+from runners.cell import run_cell as module
+from runners.cell.run_cell import run_cell
+from runners.cell.run_context import RunContext
+from runners.results import leases
+from runners.results.leases import SILENT_S, Lease, LeaseLost
+from runners.study.cell import Cell
+from runners.system.processes import ProcessId
+from tests.interruptions import cell_of, context_in
 from tests.made_cells import CPU
 from tests.made_leases import silence
 
-FAR = Holder("far", "0" * 12, 1, "17")
+FAR = ProcessId("far", "0" * 12, 1, "17")
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def cell() -> Cell:
 
 
 @pytest.fixture
-def place(tmp_path) -> Place:
+def place(tmp_path) -> RunContext:
     """Where checkpoints, before which leases are looked at as well, come at the end alone."""
-    return place_in(tmp_path, checkpoint_every=100)
+    return context_in(tmp_path, checkpoint_every=100)
 
 
 @pytest.fixture
@@ -44,20 +44,23 @@ def lost(cell, place, monkeypatch) -> Iterator[Lease]:
     lease.release()
 
 
-def finish_here(cell: Cell, place: Place) -> dict[Path, bytes]:
+def finish_here(cell: Cell, place: RunContext) -> dict[Path, bytes]:
     """Takes a cell over and runs it to its end; returns its files."""
     with place.study.leases.take(cell.name) as lease:
         run_cell(cell, place, CPU, lambda entry: None, lease.check)
     return files(cell, place)
 
 
-def files(cell: Cell, place: Place) -> dict[Path, bytes]:
+def files(cell: Cell, place: RunContext) -> dict[Path, bytes]:
     folder = place.study.cell(cell.name).path
     return {path: path.read_bytes() for path in folder.iterdir()}
 
 
 def notices(
-    cell: Cell, place: Place, lost: Lease, on_epoch: Callable[[dict], None] = lambda entry: None
+    cell: Cell,
+    place: RunContext,
+    lost: Lease,
+    on_epoch: Callable[[dict], None] = lambda entry: None,
 ) -> None:
     """Goes on as the holder of a lost lease, and is told so."""
     with pytest.raises(LeaseLost):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from runners import provenance
-from runners.canonical import SCHEMA
-from runners.config import load_study
-from runners.grid import cells
-from runners.plan import Fingerprints
-from runners.store import CellFolder, State
+from runners.results import provenance
+from runners.results.plan import Fingerprints
+from runners.results.store import CellFolder, State
+from runners.study.config import load_study
+from runners.study.grid import cells
+from runners.system.canonical import SCHEMA
 
 CODE = '''"""A module."""
 from methods.helper import factor
@@ -88,11 +88,11 @@ def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
 def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_path):
     folder = CellFolder(tmp_path / "cell__0123abcd")
     folder.path.mkdir()
-    assert folder.sight("today").state == State.MISSING
+    assert folder.status("today").state == State.MISSING
     made = {"provenance": {"fingerprint": "yesterday"}, "timing": {"total_s": 0.5}}
     made |= {"key": f"0123abcd{'0' * 56}", "accuracy": {"last": {"test": 0.8}}}
     folder.write_record({"schema": SCHEMA, **made})
-    assert folder.sight("yesterday").state == State.DONE
-    assert folder.sight("today").state == State.STALE
+    assert folder.status("yesterday").state == State.DONE
+    assert folder.status("today").state == State.STALE
     folder.record.write_text(folder.record.read_text().replace("0.5", "0.9"))
-    assert folder.sight("yesterday").state == State.DAMAGED
+    assert folder.status("yesterday").state == State.DAMAGED

@@ -19,9 +19,9 @@ import methods
 import networks
 from analysis import criteria
 from datasets import noise
-from runners.config import load_study
-from runners.grid import cells, select
-from runners.presets import PRESETS
+from runners.study.config import load_study
+from runners.study.grid import cells, select
+from runners.study.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ import pytest
 
 from analysis import criteria, frames, records
 from analysis.statistics import summary
-from runners import provenance
+from runners.results import provenance
 from tests.made_records import (
     ASYMMETRIC,
     CLEAN,
@@ -27,7 +27,7 @@ from tests.made_records import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ["runners/seeds.py"]
+SOURCES = ["runners/cell/seeds.py"]
 
 
 def of_today() -> dict[str, object]:

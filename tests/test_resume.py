@@ -12,18 +12,18 @@ import torch
 import methods
 from methods.base import Method, register
 from methods.declaration import Declaration, Privileges
-from runners import provenance
-from runners.checkpoint import Checkpoint
-from runners.place import Place
+from runners.cell.checkpoint import Checkpointer
+from runners.cell.run_context import RunContext
+from runners.results import provenance
 from tests.interruptions import (
     EPOCHS,
     NAMES,
     assert_same,
     cell_of,
+    context_in,
     cut_off,
     finish,
     interrupted,
-    place_in,
     timeless,
 )
 from tests.made_cells import ready
@@ -100,19 +100,19 @@ def test_whatever_a_method_holds_is_in_its_checkpoint(seconds, tmp_path, monkeyp
 def test_what_cannot_be_kept_is_named_in_the_log(tmp_path, caplog):
     run = ready(cell_of("gce"))
     run.method.odd = object()
-    run.train(keeper=Checkpoint(tmp_path / "c.pt", {}, 1, 1e9))
+    run.train(checkpointer=Checkpointer(tmp_path / "c.pt", {}, 1, 1e9))
     (said,) = [record.message for record in caplog.records if "not kept" in record.message]
     assert "GCE.odd" in said and "object" in said
 
 
 @pytest.fixture
-def place(tmp_path) -> Place:
-    return place_in(tmp_path)
+def place(tmp_path) -> RunContext:
+    return context_in(tmp_path)
 
 
 def test_a_record_does_not_tell_whether_its_cell_was_cut_off(place, tmp_path):
     cell = cell_of("metalabelnet")
-    elsewhere = place_in(tmp_path / "other")
+    elsewhere = context_in(tmp_path / "other")
     whole, _ = finish(cell, elsewhere)
     folder = cut_off(cell, place, 3)
     assert folder.checkpoint.exists() and folder.finished_epochs() == 3
@@ -154,13 +154,13 @@ def test_checkpoints_come_every_so_many_epochs_and_minutes(tmp_path):
     cell = cell_of("cross_entropy")
     for every, minutes, expected in ((1, 10, [1, 2, 3, 4]), (3, 10, [3, 4]), (9, 10, [4])):
         saved: list[int] = []
-        keeper = Checkpoint(tmp_path / f"{every}.pt", {}, every, 60 * minutes)
-        save = keeper.save
+        checkpointer = Checkpointer(tmp_path / f"{every}.pt", {}, every, 60 * minutes)
+        save = checkpointer.save
 
         def note(method, sets, standing, saved=saved, save=save):
             saved.append(len(standing.history))
             save(method, sets, standing)
 
-        keeper.save = note
-        ready(cell).train(keeper=keeper)
+        checkpointer.save = note
+        ready(cell).train(checkpointer=checkpointer)
         assert saved == expected

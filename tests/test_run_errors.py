@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runners import devices, run_grid
+from runners import run_grid
+from runners.pool import devices
 from tests.made_runs import RUN_GRID, write_study
 
 HAS_GPU = devices.count_gpus() > 0

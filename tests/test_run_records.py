@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from runners.canonical import sha256_of
+from runners.system.canonical import sha256_of
 from tests.made_runs import cell_folder, timeless
 
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -16,7 +16,7 @@ import pytest
 
 from datasets.noise.statistics import labels_sha256
 from runners import run_grid as module
-from runners.store import StudyFolder
+from runners.results.store import StudyFolder
 from tests.made_runs import (
     Finished,
     cell_folder,
@@ -102,7 +102,7 @@ def test_a_plan_lists_states_and_durations_and_imports_no_torch(finished):
     before = sorted(finished.results.rglob("*"))
     run = plan(finished, finished.results, "-X", "importtime")
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
-    assert "runners.plan" in imported
+    assert "runners.results.plan" in imported
     assert not {"torch", "pandas", "matplotlib"} & imported
     lines = run.stdout.splitlines()
     for cell in json.loads((finished.results / "s" / "study.json").read_text())["cells"]:

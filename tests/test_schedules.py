@@ -7,7 +7,7 @@ import math
 import pytest
 
 from methods.base import epochs_of_share
-from runners.schedule import learning_rate
+from runners.cell.schedule import learning_rate
 from tests.made_cells import batch, granted_task, tiny_method, tiny_task
 
 

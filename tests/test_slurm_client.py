@@ -7,9 +7,9 @@ from itertools import chain
 
 import pytest
 
-from runners.slurm import client, commands, words
+from runners.slurm import client, commands, messages
 from runners.slurm.commands import CommandMissing, ControllerDown, Refused, SlurmError
-from runners.slurm.words import Outlook
+from runners.slurm.messages import Outlook
 from tests.made_commands import Commands
 
 DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
@@ -142,10 +142,10 @@ def test_sacct_gives_all_attempts_and_its_absence_is_no_error(fake):
      ("NODE_FAIL", True), ("PREEMPTED", True), ("OUT_OF_MEMORY", True), ("FAILED", True)],
 )  # fmt: skip
 def test_only_states_that_are_surely_over_are_final(state, final):
-    assert words.is_final(state) is final
+    assert messages.is_final(state) is final
 
 
-PASSES = [
+TEMPORARY = [
     *("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency"),
     *("ReqNodeNotAvail", "ReqNodeNotAvail, UnavailableNodes:n1", "QOSMaxJobsPerUserLimit"),
     *("AssocGrpCpuLimit", "AssocGrpGRES", "QOSMaxGRESPerUser", "QOSGrpNodeLimit"),
@@ -160,20 +160,20 @@ STUCK = [
 ]
 
 
-@pytest.mark.parametrize("code", PASSES)
+@pytest.mark.parametrize("code", TEMPORARY)
 def test_reasons_that_pass_by_themselves(code):
-    assert words.reason(code).outlook is Outlook.PASSES
+    assert messages.reason(code).outlook is Outlook.TEMPORARY
 
 
 @pytest.mark.parametrize("code", STUCK)
 def test_reasons_that_need_a_person_say_what_to_change(code):
-    found = words.reason(code)
-    assert found.outlook is Outlook.NEEDS_A_PERSON
+    found = messages.reason(code)
+    assert found.outlook is Outlook.BLOCKED
     assert any(word in found.sentence for word in ("slurm.", "scontrol release", "cancel it"))
 
 
 def test_a_reason_that_nobody_knows_is_shown_and_judged_neither_way():
-    found = words.reason("Weather")
+    found = messages.reason("Weather")
     assert (found.outlook, found.sentence) == (Outlook.UNKNOWN, "SLURM says Weather")
 
 
@@ -192,4 +192,4 @@ def test_a_reason_that_nobody_knows_is_shown_and_judged_neither_way():
     ],
 )  # fmt: skip
 def test_a_refusal_is_traced_to_a_key_where_its_words_tell(said, key):
-    assert words.culprit(said) == key
+    assert messages.culprit(said) == key

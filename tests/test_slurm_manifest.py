@@ -36,7 +36,7 @@ def test_a_plan_is_on_disk_with_its_cells_and_unique_names_before_anything_is_se
 
 def test_ids_come_one_by_one_and_name_the_elements(study):
     made = plan(study, ARRAYS)
-    assert [array.element(0) for array in made.arrays] == [None, None]
+    assert [array.task_id(0) for array in made.arrays] == [None, None]
     made = made.noting(made.arrays[0].name, Sent.SENDING)
     assert made.arrays[0].noted > made.arrays[1].noted == made.created
     made = made.noting(made.arrays[0].name, Sent.SUBMITTED, "12")
@@ -44,7 +44,7 @@ def test_ids_come_one_by_one_and_name_the_elements(study):
     assert not made.complete
     made = made.noting(made.arrays[1].name, Sent.SUBMITTED, "13")
     assert made.complete and read(made.folder) == made
-    named = [(array.element(number), cells) for array, number, cells in made.elements()]
+    named = [(array.task_id(number), cells) for array, number, cells in made.tasks()]
     assert named == [("12_0", ("a", "b")), ("12_1", ("c",)), ("13", ("d",))]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runners.config import ConfigError, load_study
-from runners.schema import Run, keys
-from runners.slurm.orders import at_once
-from runners.slurm.section import Slurm
+from runners.slurm.task_spec import at_once
+from runners.study.config import load_study
+from runners.study.schema import Run, keys
+from runners.study.slurm_section import Slurm
+from runners.system.errors import ConfigError
 
 STUDY = "study: s\naxes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
 

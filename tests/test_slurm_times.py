@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.slurm.times import minutes_of, text_of
+from runners.study.slurm_times import minutes_of, text_of
 
 
 @pytest.mark.parametrize(

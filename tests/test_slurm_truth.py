@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from runners.plan import make_plan
-from runners.slurm import control, manifest
+from runners.monitor import queue
+from runners.results.plan import make_plan
+from runners.results.store import CellStatus, State, StudyFolder
+from runners.slurm import manifest
 from runners.slurm.manifest import Sent
-from runners.store import Sight, State, StudyFolder
 from tests.made_cells import make_cell
 from tests.made_commands import Commands
 from tests.made_submissions import CELLS, KILLED, begin, row, seen, sent
@@ -48,9 +49,9 @@ def test_a_task_in_the_queue_is_queued_running_or_requeued(
     made = sent(tmp_path)
     if begun:
         begin(made)
-    sight = seen(made, [row(made, state, reason)])["a"]
-    assert (sight.state, sight.transient) == (expected, False)
-    assert words in sight.note
+    status = seen(made, [row(made, state, reason)])["a"]
+    assert (status.state, status.transient) == (expected, False)
+    assert words in status.note
 
 
 def test_without_an_answer_nothing_is_decided(tmp_path, fake):
@@ -58,7 +59,7 @@ def test_without_an_answer_nothing_is_decided(tmp_path, fake):
     for state in (Sent.SUBMITTED, Sent.SENDING):
         made = sent(tmp_path, state, "old")
         begin(made, KILLED)
-        assert {sight.state for sight in seen(made, None).values()} == {State.QUEUED}
+        assert {status.state for status in seen(made, None).values()} == {State.QUEUED}
     assert fake.calls() == []
 
 
@@ -81,7 +82,7 @@ def test_a_submission_that_is_under_way_or_was_cut_off(tmp_path, state, age, sen
     made = sent(tmp_path, state, age)
     queue = [row(made, each, id=f"12_{number}") for number, each in enumerate(rows)]
     found = seen(made, queue, sending)
-    assert {(sight.state, words in sight.note) for sight in found.values()} == (
+    assert {(status.state, words in status.note) for status in found.values()} == (
         {(State.QUEUED, True)} if words else set()
     )
 
@@ -91,12 +92,12 @@ def test_what_a_killed_submitter_has_sent_is_shown_as_it_is(tmp_path):
     states = ("RUNNING", "PENDING", "FAILED")
     found = seen(made, [row(made, each, id=f"12_{k}") for k, each in enumerate(states)])
     assert [found[cell].state for cell in CELLS] == [State.RUNNING, State.QUEUED, State.LOST]
-    assert all("its submitter was killed" in sight.note for sight in found.values())
+    assert all("its submitter was killed" in status.note for status in found.values())
 
 
 def test_own_files_win_over_the_queue(tmp_path):
-    made, done = sent(tmp_path), Sight(State.DONE)
-    failed = Sight(State.FAILED, "no luck", attempts=1)
+    made, done = sent(tmp_path), CellStatus(State.DONE)
+    failed = CellStatus(State.FAILED, "no luck", attempts=1)
     found = seen(made, [row(made, "FAILED")], a=done, b=failed)
     assert set(found) == {"c"}
 
@@ -105,7 +106,10 @@ def test_a_failed_cell_that_was_sent_again_is_queued_until_its_files_change(tmp_
     made = sent(tmp_path)
     (made.folder / "marks.json").write_text(json.dumps({"a": ["failed", 1, 1]}))
     rows = [row(made, "PENDING", "Priority")]
-    once, twice = Sight(State.FAILED, "x", attempts=1), Sight(State.FAILED, "x", attempts=2)
+    once, twice = (
+        CellStatus(State.FAILED, "x", attempts=1),
+        CellStatus(State.FAILED, "x", attempts=2),
+    )
     assert seen(made, rows, a=once)["a"].state == State.QUEUED
     assert "a" not in seen(made, rows, a=twice)
 
@@ -113,7 +117,7 @@ def test_a_failed_cell_that_was_sent_again_is_queued_until_its_files_change(tmp_
 def test_a_cell_that_its_task_will_try_again_has_not_failed(tmp_path):
     made = sent(tmp_path)
     begin(made)
-    killed = Sight(State.FAILED, "killed", attempts=1, transient=True)
+    killed = CellStatus(State.FAILED, "killed", attempts=1, transient=True)
     waiting, over = [row(made, "PENDING", "BeginTime")], [row(made, "FAILED")]
     assert seen(made, waiting, a=killed)["a"].state == State.REQUEUED
     assert "a" not in seen(made, over, a=killed)
@@ -131,7 +135,7 @@ def test_the_queue_is_asked_before_the_files_are_read(tmp_path, fake):
     failed.parent.mkdir(parents=True)
     text = json.dumps({"reason": "no luck", "attempts": 1})
     fake.make("squeue", more=f"open({str(failed)!r}, 'w').write({text!r})")
-    plan, silence = control.plan_with_queue([cell], study)
+    plan, silence = queue.plan_with_queue([cell], study)
     assert (plan.states[cell.name], plan.shown(cell.name).note) == (State.FAILED, "no luck")
     assert silence == "" and plan.queue == {}
     assert make_plan([cell], study).states == plan.states
@@ -142,6 +146,6 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path, fake):
     made = manifest.plan(study.path, [[["a"]]])
     path = made.folder / "manifest.json"
     path.write_text("{")
-    plan, silence = control.plan_with_queue([make_cell("gce")], study)
+    plan, silence = queue.plan_with_queue([make_cell("gce")], study)
     (warning,) = plan.warnings
     assert str(path) in warning and "cannot be read" in warning and silence == ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from runners.results.store import State
 from runners.slurm import attempts
-from runners.store import State
 from tests.made_commands import Commands
 from tests.made_submissions import AGES, CELLS, KILLED, begin, row, seen, sent
 
@@ -50,9 +50,9 @@ def test_a_task_that_began_and_is_over_without_a_result_tells_why(
 ):
     made = sent(tmp_path)
     begin(made, log)
-    sight = seen(made, [row(made, state)] if state else [])["a"]
-    assert (sight.state, sight.transient) == (expected, transient)
-    assert words in sight.note and "12_0" in sight.note
+    status = seen(made, [row(made, state)] if state else [])["a"]
+    assert (status.state, status.transient) == (expected, transient)
+    assert words in status.note and "12_0" in status.note
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_a_task_that_began_and_is_over_without_a_result_tells_why(
 def test_a_time_limit_without_progress_is_not_tried_again_by_itself(tmp_path, state, log):
     made = sent(tmp_path)
     begin(made, log, progress="missing 0")
-    sight = seen(made, [row(made, state)] if state else [])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False)
-    assert "raise slurm.time" in sight.note
+    status = seen(made, [row(made, state)] if state else [])["a"]
+    assert (status.state, status.transient) == (State.FAILED, False)
+    assert "raise slurm.time" in status.note
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_time_limit_without_progress_is_not_tried_again_by_itself(tmp_path, st
 def test_a_task_that_failed_before_it_came_to_its_cells_says_why(tmp_path, log, words):
     made = sent(tmp_path)
     (made.folder / "12_0_0_log.err").write_text(log)
-    sight = seen(made, [row(made, "FAILED")])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False) and words in sight.note
+    status = seen(made, [row(made, "FAILED")])["a"]
+    assert (status.state, status.transient) == (State.FAILED, False) and words in status.note
 
 
 def test_a_task_is_lost_only_when_its_files_had_time_to_be_seen(tmp_path):
@@ -92,9 +92,9 @@ def test_a_task_that_was_cancelled_while_it_waited_for_its_next_start_stays_so(t
     made = sent(tmp_path)
     begin(made, f"{STEP} DUE TO JOB REQUEUE ***\n")
     attempts.note(made.folder, f"{made.arrays[0].name}-0", what=attempts.CANCELLED)
-    sight = seen(made, [])["a"]
-    assert (sight.state, sight.transient) == (State.FAILED, False)
-    assert sight.note == "cancelled (job 12_0)"
+    status = seen(made, [])["a"]
+    assert (status.state, status.transient) == (State.FAILED, False)
+    assert status.note == "cancelled (job 12_0)"
 
 
 def test_a_waiting_element_that_was_cancelled_leaves_no_row_and_is_known_from_the_manifest(

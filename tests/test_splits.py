@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.splits import split_training_part
+from runners.cell.splits import split_training_part
 
 few = settings(max_examples=40, deadline=None)
 

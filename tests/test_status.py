@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from runners.canonical import canonical, sha256_of
-from runners.config import load_study
-from runners.grid import cells
+from runners.results.store import StudyFolder
 from runners.run_grid import main, parser
-from runners.store import StudyFolder
+from runners.study.config import load_study
+from runners.study.grid import cells
+from runners.system.canonical import canonical, sha256_of
 from tests.made_runs import cell_folder, command, environment, write_study
 
 METHODS = ["cross_entropy", "fine_tune", "clean_only", "gce"]
@@ -150,7 +150,7 @@ def test_a_status_imports_no_torch_and_changes_no_file(made):
     line = command(made.inside, made.results, "--status")
     done = say([line[0], "-X", "importtime", *line[1:]], made.folder)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "runners.status" in imported and not {"torch", "pandas", "matplotlib"} & imported
+    assert "runners.monitor.status" in imported and not {"torch", "pandas", "matplotlib"} & imported
     ours = {path: path.lstat().st_mtime_ns for path in files(made.results)}
     leases = made.results / "s" / "leases"  # their time is the heartbeat
     assert {p: t for p, t in before.items() if leases not in p.parents} == {
@@ -224,7 +224,7 @@ def test_ten_thousand_cells_are_told_and_planned_in_five_seconds_without_torch(m
     print(f"10,000 cells: {seconds:.1f} s of CPU, {wall:.1f} s")
     assert "10000 cells: 10000 done" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "runners.plan" in imported and "torch" not in imported
+    assert "runners.results.plan" in imported and "torch" not in imported
     assert seconds < 5
 
 

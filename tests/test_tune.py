@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 import methods
-from runners.config import load_study
-from runners.grid import cells
+from runners.study.config import load_study
+from runners.study.grid import cells
 from tests.made_runs import ROOT, environment, write_study
 
 METHODS = ["cross_entropy", "gce", {"name": "gce", "label": "again", "q": 0.5}, "fine_tune"]

@@ -7,11 +7,12 @@ import re
 
 import pytest
 
-from runners.backlog import Backlog, Job
-from runners.failures import Kind, of_error, of_exit
-from runners.launch import run_in_pool, run_in_process
-from runners.place import Place
-from runners.store import State, StudyFolder
+from runners.cell.run_context import RunContext
+from runners.pool.job_queue import JobQueue
+from runners.pool.pool import run_in_pool, run_in_process
+from runners.results.failures import Kind, of_error, of_exit
+from runners.results.job import Job
+from runners.results.store import State, StudyFolder
 from tests.made_cells import make_cell
 from tests.made_runs import cell_folder, records, run_grid, write_study
 
@@ -24,10 +25,10 @@ def in_pool(backlog, place, device, report) -> None:
 
 @pytest.mark.parametrize("launch", [in_pool, run_in_process])
 def test_a_device_that_cannot_be_used_fails_each_cell_with_its_traceback(launch, tmp_path, capfd):
-    place, messages = Place(StudyFolder(tmp_path, "s")), []
+    place, messages = RunContext(StudyFolder(tmp_path, "s")), []
     cells = [make_cell("cross_entropy", seed=seed, epochs=1) for seed in range(2)]
     jobs = [Job(cell, (State.MISSING, 0), "today") for cell in cells]
-    launch(Backlog(jobs, place.study), place, NO_DEVICE, messages.append)
+    launch(JobQueue(jobs, place.study), place, NO_DEVICE, messages.append)
     ends = [message for message in messages if message[0] == "failed"]
     assert [name for _, name, _ in ends] == [cell.name for cell in cells]
     for cell in cells:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from runners.store import StudyFolder
+from runners.results.store import StudyFolder
 
 FOLDER = "attempts"
 CANCELLED = "cancelled"
@@ -70,7 +70,7 @@ def progress(study: StudyFolder, cells: Iterable[str]) -> dict[str, str]:
             with folder.checkpoint.open("rb") as file:
                 found[cell] = file.read(64).decode(errors="replace")  # its checksum
         except OSError:
-            state, attempts = folder.sight().mark
+            state, attempts = folder.status().version
             found[cell] = f"{state} {attempts}"
     return found
 

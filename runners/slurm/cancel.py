@@ -6,11 +6,11 @@ import sys
 from collections.abc import Collection
 from dataclasses import replace
 
+from runners.results.store import StudyFolder
 from runners.slurm import attempts, client, manifest
+from runners.slurm.array_tasks import ArrayTask, Queue
 from runners.slurm.commands import SlurmError
-from runners.slurm.elements import Element, Queue
 from runners.slurm.recovery import Withdrawn, settle, submitting, withdraw, withdraw_tasks
-from runners.store import StudyFolder
 
 
 def cancel(study: StudyFolder, only: Collection[str] | None = None) -> int:
@@ -43,24 +43,24 @@ def _cancelled(study: StudyFolder, only: Collection[str] | None, queue: Queue) -
     if only is not None:
         settle(study, queue)  # for the ids of all tasks
     found = manifest.read_all(study.path).found
-    elements = [Element(made, array, k) for made in found for array, k, _ in made.elements()]
+    tasks = [ArrayTask(made, array, k) for made in found for array, k, _ in made.tasks()]
     if only is None:
         done = withdraw((array for made in found for array in made.arrays), queue)
     else:
         names = set(only)
-        elements = [each for each in elements if not names.isdisjoint(each.cells)]
-        done = withdraw_tasks((e for e in elements if names.issuperset(e.cells)), queue)
-        left = [e for e in elements if not names.issuperset(e.cells) and queue.is_active(e)]
+        tasks = [each for each in tasks if not names.isdisjoint(each.cells)]
+        done = withdraw_tasks((e for e in tasks if names.issuperset(e.cells)), queue)
+        left = [e for e in tasks if not names.issuperset(e.cells) and queue.is_active(e)]
         words = [f"job {e.id} is left: it also runs cells that --only leaves out" for e in left]
         done = replace(done, complaints=(*done.complaints, *words))
     ids = set(done.ids)  # of tasks, or of arrays
-    for element in elements:
-        if queue.is_active(element) and not ids.isdisjoint((element.id, element.array.id)):
-            _note_cancelled(element)
+    for task in tasks:
+        if queue.is_active(task) and not ids.isdisjoint((task.id, task.array.id)):
+            _note_cancelled(task)
     return done
 
 
-def _note_cancelled(element: Element) -> None:
+def _note_cancelled(task: ArrayTask) -> None:
     """SLURM forgets a requeued task that is cancelled while it waits, and its log does not tell."""
-    if attempts.notes(element.manifest.folder, element.task):
-        attempts.note(element.manifest.folder, element.task, what=attempts.CANCELLED)
+    if attempts.notes(task.manifest.folder, task.name):
+        attempts.note(task.manifest.folder, task.name, what=attempts.CANCELLED)

@@ -20,7 +20,7 @@ from runners.slurm.commands import (
     run,
     words_of,
 )
-from runners.slurm.words import is_final
+from runners.slurm.messages import is_final
 
 SQUEUE = ("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%S|%e|%N|%j")
 NO_NODE = "requested node configuration is not available"

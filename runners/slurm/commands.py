@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from runners.slurm.words import culprit, is_full
+from runners.slurm.messages import culprit, is_full
 
 TIMEOUT = 60
 """Seconds; commands without a controller give up by themselves after 9 to 18."""

@@ -1,6 +1,6 @@
 """What was submitted, written before it is submitted: nothing in the queue is ever unknown.
 
-`<study>/slurm/<time>-<uuid>/manifest.json` says which cells each element of each array runs, under
+`<study>/slurm/<time>-<uuid>/manifest.json` says which cells each task of each array runs, under
 which job name, and the array's id as soon as sbatch has told it. Whatever happens in between, the
 name or the id leads to the job.
 """
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runners.files import read_json, write_json
+from runners.system.files import read_json, write_json
 
 SCHEMA = 1
 FILE = "manifest.json"
@@ -49,7 +49,7 @@ class Array:
 
     Attributes:
         name: the job's name, unlike any other.
-        tasks: names of cells by element.
+        tasks: names of cells by task.
         state: how far it has come.
         noted: since when; a long time SENDING and not in the queue means never submitted.
         id: given by SLURM; None before.
@@ -63,8 +63,8 @@ class Array:
     id: str | None = None
     words: str = ""
 
-    def element(self, number: int) -> str | None:
-        """SLURM's id of one element: an array of one is a plain job; None before submission."""
+    def task_id(self, number: int) -> str | None:
+        """SLURM's id of one task: an array of one is a plain job; None before submission."""
         if self.id is None or len(self.tasks) == 1:
             return self.id
         return f"{self.id}_{number}"
@@ -99,7 +99,7 @@ class Manifest:
         """The arrays that SLURM has taken."""
         return tuple(array for array in self.arrays if array.id is not None)
 
-    def elements(self) -> Iterator[tuple[Array, int, tuple[str, ...]]]:
+    def tasks(self) -> Iterator[tuple[Array, int, tuple[str, ...]]]:
         """Every task: its array, its number in it and its cells."""
         for array in self.arrays:
             for number, cells in enumerate(array.tasks):
@@ -126,7 +126,7 @@ def plan(study_folder: Path, arrays: Sequence[Sequence[Sequence[str]]]) -> Manif
 
     Args:
         study_folder: of the study's results; its name is the study's.
-        arrays: names of cells by array and element.
+        arrays: names of cells by array and task.
 
     Raises:
         OSError: the folder cannot be written.

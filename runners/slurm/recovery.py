@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from runners.leases import Lease
-from runners.options import UserError
+from runners.results.leases import Lease
+from runners.results.store import StudyFolder
 from runners.slurm import client, manifest
-from runners.slurm.elements import Element, Queue
+from runners.slurm.array_tasks import ArrayTask, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
-from runners.store import StudyFolder
+from runners.system.errors import UserError
 
 PATIENCE_S = 60.0
 """Seconds that cancelled tasks are given to leave the queue: they may write a checkpoint first."""
@@ -60,9 +60,9 @@ def withdraw(arrays: Iterable[Array], queue: Queue) -> Withdrawn:
     )
 
 
-def withdraw_tasks(elements: Iterable[Element], queue: Queue) -> Withdrawn:
+def withdraw_tasks(tasks: Iterable[ArrayTask], queue: Queue) -> Withdrawn:
     """The same for single tasks, whose ids are known."""
-    named = list(elements)
+    named = list(tasks)
     return _cancelled(lambda now: {each.id for each in named if now.is_active(each)}, queue)
 
 
@@ -102,7 +102,7 @@ def _settled(made: Manifest, array: Array, queue: Queue) -> Manifest:
     if rows:
         number = rows[0].id.partition("_")[0]
         found = replace(array, id=number)
-        pickles = (f"{found.element(k)}_submitted.pkl" for k in range(len(array.tasks)))
+        pickles = (f"{found.task_id(k)}_submitted.pkl" for k in range(len(array.tasks)))
         if all((made.folder / name).exists() for name in pickles):
             return made.noting(array.name, Sent.SUBMITTED, id=number)
         withdraw([array], queue)

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.provenance import ROOT
-from runners.schema import Run
+from runners.results.provenance import ROOT
 from runners.slurm.commands import environment
-from runners.slurm.orders import at_once, signal_seconds
-from runners.slurm.section import Slurm
+from runners.slurm.task_spec import at_once, signal_seconds
+from runners.study.schema import Run
+from runners.study.slurm_section import Slurm
 
 if TYPE_CHECKING:
     from submitit.slurm.slurm import SlurmExecutor
@@ -50,10 +50,10 @@ def executor(folder: Path, name: str, run: Run, slurm: Slurm, arrays: int = 1) -
     return made
 
 
-def text(made: SlurmExecutor, elements: int) -> str:
+def text(made: SlurmExecutor, tasks: int) -> str:
     """The batch script of an array with so many elements; of a plain job if it is one."""
-    if elements > 1:
-        made.parameters["map_count"] = elements
+    if tasks > 1:
+        made.parameters["map_count"] = tasks
     script = made._make_submission_file_text(made._submitit_command_str, "dry-run")
     made.parameters.pop("map_count", None)
     return script

@@ -9,21 +9,21 @@ import sys
 import time
 from pathlib import Path
 
-from runners.place import Place
+from runners.cell.run_context import RunContext
+from runners.results.store import StudyFolder
 from runners.slurm import client, manifest
+from runners.slurm.array_tasks import ArrayTask, Queue
 from runners.slurm.attempts import name_of
 from runners.slurm.chunks import Task
 from runners.slurm.client import Row
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
-from runners.slurm.elements import Element, Queue
 from runners.slurm.manifest import Array, Manifest, Sent
-from runners.slurm.orders import write_orders
+from runners.slurm.messages import Outlook, reason
 from runners.slurm.recovery import withdraw
 from runners.slurm.script import executor, prepare_environment, text
-from runners.slurm.shipment import Shipment, fitting, refusal
+from runners.slurm.submission import Submission, fitting, refusal
 from runners.slurm.task import RunCells
-from runners.slurm.words import Outlook, reason
-from runners.store import StudyFolder
+from runners.slurm.task_spec import write_task_spec
 
 BACK_OFF_S = (5.0, 10.0)
 LOOKS_AFTER_S = (1.0, 2.0)  # for the first two seconds SLURM may name another reason
@@ -36,18 +36,18 @@ SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "panfs", "weka", "fuse", "9
 """Beginnings of the names of file systems that several machines can mount."""
 
 
-def dry_run(shipment: Shipment, folder: StudyFolder) -> None:
+def dry_run(submission: Submission, folder: StudyFolder) -> None:
     """Prints what would be sent, and sends and writes nothing."""
     prepare_environment()
-    arrays = shipment.arrays()
-    place = folder.path / manifest.FOLDER / "<time>-<uuid>"
+    arrays = submission.arrays()
+    context = folder.path / manifest.FOLDER / "<time>-<uuid>"
     name = f"{folder.path.name}-<uuid>-0"
-    made = executor(place, name, shipment.run, shipment.slurm, len(arrays))
-    print(f"would submit {shipment.words(len(arrays))}; the script of the first array:\n")
+    made = executor(context, name, submission.run, submission.slurm, len(arrays))
+    print(f"would submit {submission.describe(len(arrays))}; the script of the first array:\n")
     print(text(made, len(arrays[0])))
 
 
-def submit(shipment: Shipment, place: Place) -> Manifest:
+def submit(submission: Submission, context: RunContext) -> Manifest:
     """Sends all tasks; returns the manifest as it is then. Only under the lease `SUBMITTING`.
 
     What is above the number of jobs that this user may have in the queue is left out.
@@ -57,13 +57,13 @@ def submit(shipment: Shipment, place: Place) -> Manifest:
         SlurmError: no answer from SLURM; what was sent is noted, the rest can be sent again.
         OSError: the study's folder cannot be written.
     """
-    path = place.study.path
-    shipment = fitting(shipment, path)
-    made = manifest.plan(path, [[_names(task) for task in each] for each in shipment.arrays()])
-    write_orders(made.folder, shipment.jobs, place, shipment.run, shipment.slurm)
+    path = context.study.path
+    submission = fitting(submission, path)
+    made = manifest.plan(path, [[_names(task) for task in each] for each in submission.arrays()])
+    write_task_spec(made.folder, submission.jobs, context, submission.run, submission.slurm)
     for number, array in enumerate(made.arrays):
         try:
-            made = _send(made, array, shipment)
+            made = _send(made, array, submission)
         except Refused as error:
             made = made.noting(array.name, Sent.REFUSED, words=str(error))
             if not (number and error.full):
@@ -88,12 +88,12 @@ def _names(task: Task) -> list[str]:
     return [work.cell for work in task]
 
 
-def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
+def _send(made: Manifest, array: Array, submission: Submission) -> Manifest:
     """Sends one array, again after a while if the controller does not answer."""
     for pause in (*BACK_OFF_S, None):
         made = made.noting(array.name, Sent.SENDING)
         try:
-            number = _sbatch(made, array, shipment)
+            number = _sbatch(made, array, submission)
         except ControllerDown as error:
             if pause is None:
                 raise
@@ -106,12 +106,12 @@ def _send(made: Manifest, array: Array, shipment: Shipment) -> Manifest:
     raise AssertionError("the last try returns or raises")
 
 
-def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
+def _sbatch(made: Manifest, array: Array, submission: Submission) -> str:
     """Sends one array; returns its id."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     arrays = len(made.arrays)
-    sender = executor(made.folder, array.name, shipment.run, shipment.slurm, arrays)
+    sender = executor(made.folder, array.name, submission.run, submission.slurm, arrays)
     try:
         # submitit prints what sbatch says; whoever catches it will.
         with contextlib.redirect_stderr(io.StringIO()), sender.batch():
@@ -129,7 +129,7 @@ def _sbatch(made: Manifest, array: Array, shipment: Shipment) -> str:
 
 def why_stuck(made: Manifest) -> str:
     """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
-    elements = [Element(made, array, k) for array, k, _ in made.elements()]
+    tasks = [ArrayTask(made, array, k) for array, k, _ in made.tasks()]
     rows: list[Row] = []
     for number, pause in enumerate((*LOOKS_AFTER_S, *FURTHER_LOOKS_AFTER_S)):
         if number >= len(LOOKS_AFTER_S) and not all(row.reason == "None" for row in rows):
@@ -139,18 +139,18 @@ def why_stuck(made: Manifest) -> str:
             queue = Queue(client.squeue())
         except SlurmError:
             return ""
-        rows = [row for row in map(queue.row, elements) if row]
+        rows = [row for row in map(queue.row, tasks) if row]
         if any(map(_can_start, rows)):
             return ""
     stuck = [reason(row.reason) for row in rows]
-    needs_a_person = [each.outlook == Outlook.NEEDS_A_PERSON for each in stuck]
+    needs_a_person = [each.outlook == Outlook.BLOCKED for each in stuck]
     return stuck[0].sentence if stuck and all(needs_a_person) else ""
 
 
 def _can_start(row: Row) -> bool:
     if row.state != "PENDING":
         return True
-    return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.PASSES
+    return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.TEMPORARY
 
 
 def local_disk(folder: Path) -> str:
@@ -171,5 +171,5 @@ def _file_system(folder: Path) -> str:
     except OSError:
         return ""
     mounts = {parts[1]: parts[2] for line in lines if len(parts := line.split()) > 2}
-    place = folder.resolve()
-    return next((mounts[str(p)] for p in (place, *place.parents) if str(p) in mounts), "")
+    context = folder.resolve()
+    return next((mounts[str(p)] for p in (context, *context.parents) if str(p) in mounts), "")

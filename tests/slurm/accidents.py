@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from runners.store import CellFolder
+from runners.results.store import CellFolder
 from tests.made_runs import command, environment, run_grid
 from tests.slurm.studies import SlurmStudy
 

@@ -28,11 +28,11 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
-from tests.slurm import configuration, processes  # noqa: E402
-from tests.slurm.configuration import ACCOUNT, NODE, Settings  # noqa: E402
-from tests.slurm.faults import Faults  # noqa: E402
-from tests.slurm.install import Unavailable, ensure, search_path  # noqa: E402
-from tests.slurm.processes import Daemon, poll  # noqa: E402
+from tests.slurm import configuration, processes
+from tests.slurm.configuration import ACCOUNT, NODE, Settings
+from tests.slurm.faults import Faults
+from tests.slurm.install import Unavailable, ensure, search_path
+from tests.slurm.processes import Daemon, poll
 
 BY_HAND = Path("/tmp/noisy-label-slurm")
 LONGEST_FOLDER = 80

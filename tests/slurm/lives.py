@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from unittest import mock
 
 from runners import run_grid
+from runners.results.store import StudyFolder
 from runners.slurm import attempts, manifest
-from runners.slurm.elements import Element, newest_elements
-from runners.store import StudyFolder
+from runners.slurm.array_tasks import ArrayTask, newest_tasks
 from tests import made_runs
 from tests.slurm.cluster import Cluster
 
@@ -102,9 +102,9 @@ class Life:
         found = {name.split("__")[3]: name for name in self.elements()}
         return [Task(self, found[f"s{seed}"], slowed) for seed in named]
 
-    def elements(self) -> dict[str, Element]:
+    def elements(self) -> dict[str, ArrayTask]:
         """Cell -> the task that it was last submitted with."""
-        return newest_elements(manifest.read_all(self.study.path).found)
+        return newest_tasks(manifest.read_all(self.study.path).found)
 
     def look(self, *arguments: str) -> str:
         """What a command line that starts nothing prints; in this process, which is faster."""
@@ -168,7 +168,7 @@ class Task:
 
     def notes(self) -> list[dict[str, Any]]:
         """What its attempts have noted."""
-        return attempts.notes(self.element.manifest.folder, self.element.task)
+        return attempts.notes(self.element.manifest.folder, self.element.name)
 
     def began(self) -> int:
         """How many attempts have begun."""
@@ -204,7 +204,7 @@ class Task:
 
     def once_more(self) -> subprocess.Popen:
         """Starts by hand what the task does."""
-        folder, name = str(self.element.manifest.folder), self.element.task
+        folder, name = str(self.element.manifest.folder), self.element.name
         run = f"RunCells({folder!r}, {name!r}, ({self.cell!r},))()"
         slowly = {"SLOWED": str(self.slowed.parent), "PAUSE": "2"}
         told = {**self.life.variables, **slowly, "SLURM_ARRAY_TASK_ID": self.slowed.name}

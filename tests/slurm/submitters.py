@@ -8,11 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners.results.job import Job
 from runners.slurm.manifest import read_all
-from runners.slurm.words import is_final
+from runners.slurm.messages import is_final
 from tests.made_runs import command, environment, write_study
 from tests.slurm.cluster import Cluster
-from tests.slurm.faults import Job
 from tests.slurm.studies import SlurmStudy
 
 SITE = '''
@@ -118,9 +118,9 @@ class Sent(SlurmStudy):
     def queued_cells(self) -> list[str]:
         """The cells of all tasks in the queue that a manifest knows by their id."""
         ids = {row.id for row in self.rows()}
-        made = [each.elements() for each in read_all(self.results / "s").found]
+        made = [each.tasks() for each in read_all(self.results / "s").found]
         tasks = [task for elements in made for task in elements]
-        return [cell for array, k, cells in tasks if array.element(k) in ids for cell in cells]
+        return [cell for array, k, cells in tasks if array.task_id(k) in ids for cell in cells]
 
 
 def study_of(cluster: Cluster, folder: Path, seeds: int, epochs: int = 2) -> Sent:

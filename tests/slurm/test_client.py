@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runners.slurm import client, times, words
+from runners.slurm import client, messages
 from runners.slurm.commands import Refused
-from runners.slurm.words import Outlook
+from runners.slurm.messages import Outlook
+from runners.study import slurm_times
 from tests.slurm.configuration import NODE
 
 pytestmark = pytest.mark.slurm
@@ -96,14 +97,14 @@ def test_what_waits_for_a_drained_node_is_not_refused(here):
 def test_a_job_that_can_never_start_says_what_to_change(here, options, code, key):
     job = here.submit("true", *options)
     here.wait_for(lambda: row(job).reason == code, 30, f"the reason is {code}")
-    found = words.reason(code)
-    assert found.outlook is Outlook.NEEDS_A_PERSON and key in found.sentence
+    found = messages.reason(code)
+    assert found.outlook is Outlook.BLOCKED and key in found.sentence
 
 
 @pytest.mark.parametrize("text", ["3", "90:30", "2:00:00", "0-3", "0-1:30", "0-1:30:10"])
 def test_times_mean_to_sbatch_what_they_mean_to_us(here, text):
     job = here.submit("true", "--hold", f"--time={text}")
-    assert times.minutes_of(here.details(job)["TimeLimit"]) == times.minutes_of(text)
+    assert slurm_times.minutes_of(here.details(job)["TimeLimit"]) == slurm_times.minutes_of(text)
 
 
 def test_the_accounting_tells_attempts_and_exit_codes(accounted_slurm, monkeypatch):
@@ -130,6 +131,6 @@ def test_too_long_a_time_for_the_quality_of_service_needs_a_person(accounted_slu
     use(accounted_slurm, monkeypatch)
     job = accounted_slurm.submit("true", "--qos=brief", "--time=30")
     accounted_slurm.wait_for(lambda: "QOS" in row(job).reason, 30, "the reason is known")
-    found = words.reason(row(job).reason)
-    assert found.outlook is Outlook.NEEDS_A_PERSON and "slurm.time" in found.sentence
+    found = messages.reason(row(job).reason)
+    assert found.outlook is Outlook.BLOCKED and "slurm.time" in found.sentence
     assert client.scancel([job]) == []

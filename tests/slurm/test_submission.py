@@ -14,7 +14,7 @@ import pytest
 from runners.slurm import client
 from runners.slurm.commands import ControllerDown
 from runners.slurm.manifest import read_all
-from runners.slurm.words import is_final
+from runners.slurm.messages import is_final
 from tests.made_runs import command, environment, run_grid
 from tests.slurm.cluster import running
 from tests.slurm.configuration import Settings

@@ -1,0 +1,191 @@
+"""From a cell's description to its data on the device and its method."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import datasets
+import methods
+import networks
+from datasets.base import Arrays, Dataset
+from methods.base import Batch, Method, Task
+from methods.declaration import Privileges
+from runners.cell import evaluation
+from runners.cell.batches import EndlessBatches, ImageSet
+from runners.cell.noisy_labels import NoisyLabels, noisy_labels
+from runners.cell.schedule import learning_rate
+from runners.cell.seeds import stream, torch_seed
+from runners.cell.splits import Split, split_training_part
+
+if TYPE_CHECKING:
+    from runners.study.cell import Cell
+
+MEMORISATION_SAMPLE = 2000
+"""Training images on which memorisation is measured after every epoch."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A cell's data: arrays of the whole data set, its noisy labels and how it is split."""
+
+    dataset: Dataset
+    arrays: Arrays
+    noisy: NoisyLabels
+    split: Split
+
+
+@functools.lru_cache(maxsize=1)
+def _arrays(name: str, root: Path | None) -> Arrays:
+    """The last data set loaded by this process; a worker runs many cells of the same one."""
+    return datasets.get(name).load(root)
+
+
+def load_data(cell: Cell, data_root: Path | None) -> Data:
+    """Loads the data set, draws the noisy labels, then splits the training part."""
+    dataset = datasets.get(cell.dataset)
+    arrays = _arrays(cell.dataset, data_root)
+    noisy = noisy_labels(dataset, arrays.train_labels, cell.noise, cell.seed)
+    sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
+    rng = stream("split", cell.dataset, cell.seed)
+    return Data(dataset, arrays, noisy, split_training_part(arrays.train_labels, rng=rng, **sizes))
+
+
+def _image_set(
+    data: Data, part: np.ndarray, labels: np.ndarray, device: torch.device
+) -> ImageSet | None:
+    if len(part) == 0:
+        return None
+    images, dataset = data.arrays.train_images[part], data.dataset
+    return ImageSet.build(images, labels[part], dataset.mean, dataset.std, device)
+
+
+def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.DeviceData:
+    """Uploads what training and evaluation need."""
+    truth, given, split = data.arrays.train_labels, data.noisy.labels, data.split
+    if cell.protocol["dev"]:
+        eval_set, name = _image_set(data, split.dev, truth, device), "dev"
+    else:
+        test, dataset = data.arrays, data.dataset
+        eval_set = ImageSet.build(
+            test.test_images, test.test_labels, dataset.mean, dataset.std, device
+        )
+        name = "test"
+    chosen = stream("memorisation", cell.dataset, cell.seed).permutation(len(split.train))
+    sample = np.sort(chosen[:MEMORISATION_SAMPLE])
+    return evaluation.DeviceData(
+        train=_image_set(data, split.train, given, device),
+        train_truth=torch.from_numpy(truth[split.train]).to(device),
+        sample=torch.from_numpy(sample).to(device),
+        eval_set=eval_set,
+        eval_name=name,
+        noisy_val=_image_set(data, split.noisy_val, given, device),
+        clean_val=_image_set(data, split.clean_val, truth, device),
+        clean_batches=_clean_batches(cell, data, device),
+    )
+
+
+def _clean_batches(cell: Cell, data: Data, device: torch.device) -> EndlessBatches | None:
+    if Privileges.CLEAN_SUBSET not in methods.declaration(cell.method).privileges:
+        return None
+    subset = _image_set(data, data.split.clean_subset, data.arrays.train_labels, device)
+    passes = functools.partial(stream, "clean_batches", cell.dataset, cell.seed)
+    size, augment = cell.protocol["batch_size"], cell.protocol["augment"]
+    steps = _steps_per_epoch(cell, len(data.split.train))
+    return EndlessBatches(subset, size, augment, passes, steps)
+
+
+def _steps_per_epoch(cell: Cell, n_train: int) -> int:
+    return n_train // min(cell.protocol["batch_size"], n_train)
+
+
+def epoch_streams(cell: Cell) -> dict[str, Callable[[int], Any]]:
+    """Epoch -> the stream of its order and views, and the seed of numbers drawn in networks."""
+    return {
+        "order": lambda epoch: stream("order", cell.dataset, cell.seed, epoch),
+        "network_seed": lambda epoch: torch_seed("dropout", cell.dataset, cell.seed, epoch),
+    }
+
+
+def set_arithmetic(protocol: dict[str, Any], device: torch.device) -> None:
+    """What the protocol says of a GPU's arithmetic; a process keeps nothing of its last cell."""
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(protocol["deterministic"])
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = not protocol["deterministic"]
+        torch.backends.cudnn.allow_tf32 = protocol["tf32"]
+        torch.backends.cuda.matmul.allow_tf32 = protocol["tf32"]
+
+
+def build_method(
+    cell: Cell, data: Data, sets: evaluation.DeviceData, device: torch.device
+) -> Method:
+    """The method with its networks on the device, told what its privileges name and no more."""
+    declared = methods.declaration(cell.method)
+    protocol, dataset = cell.protocol, data.dataset
+    made = iter(range(1_000_000))
+
+    def new_network() -> torch.nn.Module:
+        seed = torch_seed("init", protocol["network"], cell.seed, next(made))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = networks.build(
+                protocol["network"], dataset.channels, dataset.size, dataset.classes
+            )
+        # NHWC kernels: 1.1 times faster on a CPU thread (results/speed/cpu-settings.json).
+        network.to(device, memory_format=torch.channels_last)
+        if protocol["compile"]:
+            network.compile()
+        return network
+
+    if protocol["compile"]:
+        torch.compiler.reset()  # code compiled for an earlier cell may round otherwise
+    torch.manual_seed(torch_seed("method", cell.method, cell.seed))
+    task = _task(cell, data, sets, declared.privileges, device)
+    rng = stream("method", cell.method, cell.seed)
+    method_class = methods.load(cell.method)
+    return method_class(task, declared.hparams(**cell.hparams), rng, new_network)
+
+
+def _task(
+    cell: Cell,
+    data: Data,
+    sets: evaluation.DeviceData,
+    granted: Privileges,
+    device: torch.device,
+) -> Task:
+    protocol = cell.protocol
+    clean = sets.clean_batches
+    matrix = torch.from_numpy(data.noisy.transition).float().to(device)
+    return Task(
+        classes=data.dataset.classes,
+        n_train=len(sets.train),
+        epochs=protocol["epochs"],
+        steps_per_epoch=_steps_per_epoch(cell, len(sets.train)),
+        augmented=protocol["augment"] != "none",
+        noisy_labels=sets.train.labels,
+        make_optimizer=functools.partial(_optimizer, protocol),
+        learning_rate=functools.partial(learning_rate, protocol),
+        train_in_order=lambda: (Batch(*p) for p in sets.train.in_order(evaluation.BATCH)),
+        granted=granted,
+        clean_source=None if clean is None else lambda augment: Batch(*clean.next(augment)),
+        realised_rate=data.noisy.rate if Privileges.NOISE_RATE in granted else None,
+        matrix=matrix if Privileges.TRANSITION_MATRIX in granted else None,
+    )
+
+
+def _optimizer(
+    protocol: dict[str, Any], parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
+    if protocol["optimizer"] == "adam":
+        betas, decay = (protocol["momentum"], 0.999), protocol["weight_decay"]
+        return torch.optim.Adam(parameters, protocol["lr"], betas, weight_decay=decay)
+    return torch.optim.SGD(
+        parameters, protocol["lr"], protocol["momentum"], weight_decay=protocol["weight_decay"]
+    )

@@ -1,0 +1,182 @@
+"""Accuracy, memorisation and label metrics, accumulated on the device.
+
+Methods never see what is measured here: true labels of training images and the test set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.base import Method
+from runners.cell.batches import EndlessBatches, ImageSet
+
+BATCH = 500
+"""Images per evaluation batch; part of the protocol, so that the same cell gives the same bits."""
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """The parts of a cell's data on the device.
+
+    Attributes:
+        train: training images with their given (noisy) labels.
+        train_truth: (n_train,) int64 true labels, for metrics only.
+        sample: positions (S,) in `train` on which memorisation is measured every epoch.
+        judged: the test set, in tuning runs the development set instead.
+        eval_name: "test" or "dev".
+        noisy_val, clean_val: validation sets, None where their size is 0.
+        clean_batches: batches of the clean subset, for methods that may see it.
+    """
+
+    train: ImageSet
+    train_truth: Tensor
+    sample: Tensor
+    eval_set: ImageSet
+    eval_name: str
+    noisy_val: ImageSet | None
+    clean_val: ImageSet | None
+    clean_batches: EndlessBatches | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Predictions for a whole set: of the reported network, and of the ensemble if there is one.
+
+    Attributes:
+        predicted: (N,) int64.
+        given_probability: (N,) float, probability of the set's own labels.
+        ensemble: (N,) int64 or None.
+    """
+
+    predicted: Tensor
+    given_probability: Tensor
+    ensemble: Tensor | None
+
+
+@torch.inference_mode()
+def outputs(method: Method, data: ImageSet) -> Outputs:
+    """Runs the method in eval mode over all images of a set, each once."""
+    method.eval()
+    predicted, given, ensemble = [], [], []
+    for images, labels, _ in data.in_order(BATCH):
+        members = method.predict_members(images)
+        predicted.append(members[0].argmax(1))
+        given.append(members[0].gather(1, labels[:, None]).squeeze(1))
+        if len(members) > 1:
+            ensemble.append(members.mean(0).argmax(1))
+    joined = torch.cat(ensemble) if ensemble else None
+    return Outputs(torch.cat(predicted), torch.cat(given), joined)
+
+
+def share(hits: Tensor, among: Tensor | None = None) -> Tensor:
+    """Mean of the booleans `hits`, over the positions where `among` holds; NaN over nothing."""
+    if among is None:
+        return hits.double().mean()
+    return (hits & among).double().sum() / among.double().sum()
+
+
+def memorisation(predicted: Tensor, given: Tensor, truth: Tensor) -> dict[str, dict[str, Tensor]]:
+    """How often predictions (N,) fit the given and the true labels, by the part of the data."""
+    corrupted = given != truth
+    parts = {"clean_part": ~corrupted, "corrupted_part": corrupted}
+    return {
+        name: {
+            "fits_given": share(predicted == given, part),
+            "fits_true": share(predicted == truth, part),
+        }
+        for name, part in parts.items()
+    }
+
+
+def epoch_metrics(method: Method, sets: DeviceData) -> dict[str, Any]:
+    """What is measured after every epoch, as scalars on the device (see `to_numbers`)."""
+    eval_set = outputs(method, sets.eval_set)
+    metrics: dict[str, Any] = {sets.eval_name: share(eval_set.predicted == sets.eval_set.labels)}
+    if eval_set.ensemble is not None:
+        hits = eval_set.ensemble == sets.eval_set.labels
+        metrics[f"ensemble_{sets.eval_name}"] = share(hits)
+    for name, data in (("noisy_val", sets.noisy_val), ("clean_val", sets.clean_val)):
+        accuracy = None if data is None else share(outputs(method, data).predicted == data.labels)
+        metrics[name] = accuracy
+    sample = ImageSet(
+        sets.train.images[sets.sample],
+        sets.train.labels[sets.sample],
+        sets.train.scale,
+        sets.train.shift,
+    )
+    predicted = outputs(method, sample).predicted
+    metrics["memorisation"] = memorisation(predicted, sample.labels, sets.train_truth[sets.sample])
+    return metrics
+
+
+def to_numbers(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Scalar tensors of a nested mapping as floats, None if not finite; one copy off the device."""
+    leaves: list[Tensor] = []
+
+    def collect(node: Mapping[str, Any]) -> None:
+        for value in node.values():
+            if isinstance(value, Tensor):
+                leaves.append(value.double())
+            elif isinstance(value, Mapping):
+                collect(value)
+
+    collect(tree)
+    numbers = iter(torch.stack(leaves).tolist()) if leaves else iter(())
+
+    def rebuild(node: Mapping[str, Any]) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key, value in node.items():
+            if isinstance(value, Tensor):
+                number = next(numbers)
+                built[key] = number if math.isfinite(number) else None
+            else:
+                built[key] = rebuild(value) if isinstance(value, Mapping) else value
+        return built
+
+    return rebuild(tree)
+
+
+def memorisation_numbers(predicted: Tensor, given: Tensor, truth: Tensor) -> dict[str, dict | None]:
+    """`memorisation` as numbers; a part without a sample is None."""
+    return without_empty_parts(to_numbers(memorisation(predicted, given, truth)))
+
+
+def without_empty_parts(shares: dict[str, dict]) -> dict[str, dict | None]:
+    """None in place of a part of the data that holds no sample (clean noise: none corrupted)."""
+    return {part: s if s["fits_given"] is not None else None for part, s in shares.items()}
+
+
+def confusion(predicted: Tensor, labels: Tensor, classes: int) -> list[list[int]]:
+    """(C, C) counts, rows are true classes."""
+    counts = torch.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.view(classes, classes).tolist()
+
+
+def label_metrics(corrected: Tensor | None, given: Tensor, truth: Tensor) -> dict | None:
+    """How often the argmax of corrected labels (n_train, C) is the true class, by part."""
+    if corrected is None:
+        return None
+    right, corrupted = corrected.argmax(1) == truth, given != truth
+    return to_numbers(
+        {
+            "accuracy": share(right),
+            "on_clean_part": share(right, ~corrupted),
+            "on_corrupted_part": share(right, corrupted),
+        }
+    )
+
+
+def selection_metrics(
+    clean_probability: Tensor | None, given: Tensor, truth: Tensor
+) -> dict | None:
+    """Precision and recall of the samples that a method takes to be right (above 0.5)."""
+    if clean_probability is None:
+        return None
+    selected, right = clean_probability > 0.5, given == truth
+    return to_numbers({"precision": share(right, selected), "recall": share(selected, right)})

@@ -1,0 +1,135 @@
+"""The command lines of the runners, and the mistakes in them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from datasets.base import DataError
+from runners.results.failures import is_full_disk
+from runners.system.command_line import command_line
+from runners.system.errors import FullDisk, UserError
+from runners.system.signals import Terminated, ended_by_sigterm, release_signals
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose mistakes are one sentence, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}: see --help\n")
+
+
+def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """Arguments that every command on a study has: its file, its cells and the folders."""
+    # An abbreviation would stay in the command lines that are suggested.
+    made = Parser(prog=prog, description=description, allow_abbrev=False)
+    made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
+    made.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=a,b",
+        help="only these cells; commas are 'or', repeats are 'and'",
+    )
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="any key of the schema, e.g. protocol.epochs=2; VALUE is YAML",
+    )
+    made.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    made.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    return made
+
+
+def run_parser(description: str, lists: Mapping[str, object]) -> argparse.ArgumentParser:
+    """The command line of `run_grid.py`; `lists` are what `--list` can show."""
+    made = study_parser("run_grid.py", description)
+    shown = made.add_mutually_exclusive_group()
+    shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
+    shown.add_argument("--status", action="store_true", help="how the study stands now")
+    shown.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
+    shown.add_argument("--dry-run", action="store_true", help="print what would be sent to SLURM")
+    shown.add_argument("--cancel", action="store_true", help="cancel what is in SLURM's queue")
+    shown.add_argument("--logs", metavar="CELL", help="where a cell's logs are and how they end")
+    made.add_argument("--wait", action="store_true", help="stay until what was submitted has ended")
+    made.add_argument("--backend", help="local, or slurm: submit job arrays and return")
+    made.add_argument("--retry-failed", action="store_true", help="also run what failed before")
+    made.add_argument("--rerun-stale", action="store_true", help="also run what other code has run")
+    made.add_argument(
+        "--rerun-damaged", action="store_true", help="also run cells whose record is damaged"
+    )
+    made.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
+    made.add_argument("--device", help="auto, cpu or cuda")
+    made.add_argument("--list", choices=lists, help="list what a study can name")
+    return made
+
+
+def all_overrides(options: argparse.Namespace) -> list[str]:
+    """What the command line changes in the study: `--set`, and options that are keys of `run`."""
+    given = {key: getattr(options, key) for key in ("backend", "workers", "device")}
+    own = [f"run.{key}={value}" for key, value in given.items() if value is not None]
+    return [*options.overrides, *own]
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; mistakes, a full disk and Ctrl-C end in a sentence and an exit code."""
+    try:
+        with ended_by_sigterm():
+            release_signals()
+            code = command()
+            sys.stdout.flush()
+            return code
+    except (DataError, UserError) as error:
+        for problem in getattr(error, "problems", [str(error)]):
+            print(problem, file=sys.stderr)
+        return 2
+    except FullDisk as error:
+        return _stopped(str(error))
+    except BrokenPipeError:  # `--status | head`
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if is_full_disk(error):
+            return _stopped(f"{error.filename or 'standard output'}: {error.strerror}")
+        if error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}: must be readable and writable", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        kept = "finished cells are kept, others go on from their checkpoints"
+        print(f"\nstopped; {kept}; go on with: {command_line()}", file=sys.stderr)
+        return stop_code(error)
+
+
+def stop_code(error: KeyboardInterrupt) -> int:
+    """The exit code of a command that was asked to end."""
+    return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+
+
+def _stopped(sentence: str) -> int:
+    _drop_output()
+    print(
+        f"stopped, nothing more can be written: {sentence}; what is finished is kept, the rest "
+        f"goes on from its checkpoints; make room, then go on with: {command_line()}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _drop_output() -> None:
+    """Sends what standard output still holds nowhere, if it cannot be written where it belongs."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,0 +1,51 @@
+"""The last words of a run: how the selection stands, and what to type next."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from runners.results.plan import Plan
+from runners.results.store import State, StudyFolder
+from runners.system.command_line import command_line
+
+
+def last_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
+    """Says how the selection stands after the cells `tried` were run; returns the exit code."""
+    failed = plan.with_state(State.FAILED, State.LOST)
+    as_before = [c for c in plan.with_state(State.STALE, State.DAMAGED) if c.name in tried]
+    for cell in [*failed, *as_before]:
+        files = folder.cell(cell.name)
+        reason = files.unfinished().note if cell in as_before else plan.shown(cell.name).note
+        if cell.name not in tried:
+            print(f"failed before: {cell.name}{_seen(files.failed)}", file=sys.stderr)
+            continue
+        seen = _seen(files.log, "log: ") or _seen(files.failed)
+        print(f"failed: {cell.name}: {reason}{seen}", file=sys.stderr)
+    damaged = plan.with_state(State.DAMAGED)
+    for cell in damaged:
+        print(f"damaged: {plan.statuses[cell.name].note}", file=sys.stderr)
+    if damaged:
+        again = command_line("--rerun-damaged")
+        print(f"{len(damaged)} records are damaged; run them anew: {again}", file=sys.stderr)
+    if failed:
+        again = command_line("--retry-failed")
+        print(f"{len(failed)} cells failed; try them again: {again}", file=sys.stderr)
+    if stale := plan.with_state(State.STALE):
+        again = command_line("--rerun-stale")
+        print(f"{len(stale)} cells are stale, run by other code than today's; anew: {again}")
+    done = len(plan.with_state(State.DONE, State.STALE))
+    said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
+    print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
+    return int(done < len(plan.cells) or bool(as_before))
+
+
+def _seen(path: Path, word: str = "see ") -> str:
+    """Where to read more; a cell whose task never began has no files."""
+    return f" ({word}{path})" if path.exists() else ""
+
+
+def remove_old_checkpoints(plan: Plan, folder: StudyFolder) -> None:
+    """Those of cells whose process was killed between the record and the removal."""
+    for cell in plan.with_state(State.DONE):
+        folder.cell(cell.name).checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""One command on a study: what was typed, and the cells that it is about."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import datasets
+from datasets.base import DataError
+from runners.cell.run_context import RunContext
+from runners.monitor.queue import plan_with_queue
+from runners.results.failures import is_full_disk
+from runners.results.plan import Plan
+from runners.results.store import CellStatus, State, StudyFolder
+from runners.study.cell import Cell
+from runners.study.config import Study
+from runners.study.grid import select, study_json
+from runners.system.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line, its study and the cells that it selects.
+
+    Attributes:
+        study: as loaded, the command line's changes included.
+        options: the command line.
+        grid: all cells of the study.
+    """
+
+    study: Study
+    options: argparse.Namespace
+    grid: Sequence[Cell]
+
+    @cached_property
+    def selected(self) -> list[Cell]:
+        """The cells of `--only`.
+
+        Raises:
+            ConfigError: an unknown axis or value.
+        """
+        return select(self.grid, self.options.only)
+
+    @cached_property
+    def folder(self) -> StudyFolder:
+        """The study's folder of results."""
+        return StudyFolder(self.options.results.resolve(), self.study.name)
+
+    def context(self) -> RunContext:
+        """What all cells of a run have in common.
+
+        Raises:
+            UserError: a data set of the selection is missing or damaged.
+        """
+        root, run = data_root(self.options.data, self.study), self.study.run
+        check_data(self.selected, root, self.options.study)
+        return RunContext(self.folder, root, run.checkpoint_every, run.checkpoint_minutes)
+
+    def look(self) -> tuple[Plan, str]:
+        """The plan as it is now, and a sentence where the queue gave no answer."""
+        return plan_with_queue(self.selected, self.folder)
+
+    def wanted(self, status: CellStatus) -> bool:
+        """Whether a cell is to be run: what is missing or may pass by itself, and what is asked."""
+        match status.state:
+            case State.MISSING | State.LOST:
+                return True
+            case State.FAILED:
+                return status.transient or self.options.retry_failed
+            case State.STALE:
+                return self.options.rerun_stale
+            case State.DAMAGED:
+                return self.options.rerun_damaged
+        return False
+
+    def prepare_folder(self) -> None:
+        """Makes the study's folder.
+
+        Raises:
+            UserError: the results folder cannot be written.
+        """
+        try:
+            self.folder.prepare(study_json(self.study, self.grid))
+        except OSError as error:
+            if is_full_disk(error):
+                raise
+            raise UserError(
+                f"--results: {str(self.options.results)!r} cannot be written ({error.strerror}): "
+                "must be a folder that you may write to"
+            ) from error
+
+    def sweep(self) -> None:
+        """Removes what killed processes have left of the selected cells."""
+        self.folder.sweep(cell.name for cell in self.selected)
+
+
+Command = Callable[[Request], int]
+"""Does what was asked for; returns the exit code."""
+
+
+def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
+    """Raises UserError if a data set of the selection is missing or damaged."""
+    for name in dict.fromkeys(cell.dataset for cell in selected):
+        try:
+            datasets.get(name).check(root)
+        except DataError as error:
+            raise UserError(f"{study}: axes.dataset: {error}") from error
+
+
+def data_root(given: Path | None, study: Study) -> Path | None:
+    """Where data sets are looked for first: --data, DATA_ROOT, run.data_root, else nowhere."""
+    named = given or os.environ.get("DATA_ROOT") or study.run.data_root
+    return Path(named).expanduser().resolve() if named else None

@@ -1,0 +1,28 @@
+"""What a run would do, as text: `--plan`."""
+
+from __future__ import annotations
+
+from runners.results.plan import Plan
+from runners.results.store import State
+from runners.system.durations import duration
+
+
+def describe(plan: Plan, workers: int) -> str:
+    """The plan as text: a line per cell, then the sums."""
+    lines = []
+    width = max(len(cell.name) for cell in plan.cells)
+    for cell in plan.cells:
+        state, seconds = plan.states[cell.name], plan.seconds[cell.name]
+        origin = "measured" if cell.name in plan.measured else "guess"
+        source = f"  {cell.hparams_source}" if cell.hparams else ""
+        time = f"{duration(seconds):>8} ({origin})"
+        lines.append(f"{cell.name:<{width}}  {state:<8} {time}{source}")
+    open_cells = plan.with_state(State.MISSING)
+    total = sum(plan.seconds[cell.name] for cell in open_cells)
+    lines.append(f"{len(plan.cells)} cells: {plan.counts()}")
+    if open_cells:
+        wall = total / max(1, min(workers, len(open_cells)))
+        text = f"{duration(total)} of one worker, about {duration(wall)} with {workers}"
+        guessed = any(cell.name not in plan.measured for cell in open_cells)
+        lines.append(f"missing: {text}{' (partly a guess)' if guessed else ''}")
+    return "\n".join(lines)

@@ -1,0 +1,202 @@
+"""The local pool: N worker processes that are started once and take one cell at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from runners.cell.run_context import RunContext
+from runners.pool import worker
+from runners.pool.cell_log import copied_to
+from runners.pool.job_queue import LOOK_S, JobQueue, Message, Report
+from runners.results.failures import of_exit, oom_kills
+from runners.results.job import Job
+from runners.system.errors import FullDisk
+from runners.system.signals import user_signal_blocked
+
+END_S = 5.0
+"""Seconds that a worker is given to end before it is killed."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    device: str
+    oom_kills: int
+    job: Job | None = None
+
+
+def run_in_process(queue: JobQueue, context: RunContext, device: str, report: Report) -> None:
+    """Runs jobs one after the other in this process, where a debugger can follow them.
+
+    Raises:
+        FullDisk: see there.
+    """
+    os.environ.update(worker.ENVIRONMENT)  # torch is imported later, by the first cell
+    while len(queue):
+        for message in queue.look():
+            report(message)
+        job = queue.next()
+        if job is None:
+            time.sleep(LOOK_S)
+            continue
+        report(("started", job.cell.name))
+        _settle(job, worker.attempt(job, context, device, report, copied_to), queue, report)
+
+
+def run_in_pool(
+    queue: JobQueue, context: RunContext, devices: Sequence[str], report: Report
+) -> None:
+    """Runs jobs in worker processes, until all have ended here or at other runners.
+
+    An exception here, Ctrl-C among them, ends the workers.
+
+    Args:
+        devices: one per worker, such as "cpu" or "cuda:0".
+        report: called with every message as it comes.
+
+    Raises:
+        FullDisk: see there.
+    """
+    pool = Pool(queue, context, report)
+    try:
+        pool.start(devices)
+        pool.run()
+    finally:
+        pool.stop(END_S)
+
+
+class Pool:
+    """The workers of one run and the messages that come from them.
+
+    A worker that dies leaves `failed.json` for its cell and is replaced.
+    """
+
+    def __init__(self, queue: JobQueue, context: RunContext, report: Report) -> None:
+        self.queue, self.context, self.report = queue, context, report
+        self.workers: list[_Worker] = []
+
+    def start(self, devices: Sequence[str]) -> None:
+        """Starts one worker a device, not more than there are jobs."""
+        os.environ.update(worker.ENVIRONMENT)
+        self.workers = [_start(self.context, device) for device in devices[: len(self.queue)]]
+
+    def stop(self, patience: float) -> None:
+        """Ends the workers, which write a checkpoint first; after `patience` seconds by force."""
+        _stop(self.workers, patience)
+
+    def run(self) -> None:
+        while self._assign() or len(self.queue):
+            busy = {w.connection: w for w in self.workers if w.job}
+            if not busy:  # all that is left is run by others
+                time.sleep(LOOK_S)
+                continue
+            for connection in wait(list(busy), timeout=LOOK_S if len(self.queue) else None):
+                self._take(busy[connection])
+
+    def _assign(self) -> bool:
+        """Gives a job to every idle worker; returns whether any worker is busy."""
+        for message in self.queue.look():
+            self.report(message)
+        for idle in [w for w in self.workers if not w.job]:
+            idle.job = self.queue.next()
+            if idle.job is not None:
+                beside = sum(w.device == idle.device for w in self.workers) - 1
+                idle.job = replace(idle.job, crowded=beside > 0)
+                self.report(("started", idle.job.cell.name))
+                with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
+                    idle.connection.send(idle.job)
+        return any(w.job for w in self.workers)
+
+    def _take(self, busy: _Worker) -> None:
+        """Takes a worker's next message; the end of its pipe means that it died with its cell."""
+        try:
+            message = busy.connection.recv()
+        except (EOFError, OSError):
+            message = self._after_death(busy)
+        if message[0] == "epoch":
+            self.report(message)
+            return
+        job, busy.job = busy.job, None
+        if message[0] == "crowded":
+            self._fewer(busy, job)
+            return
+        if message[0] == "stopped" or (message[0] == "failed" and busy.device != "cpu"):
+            _stop([busy])  # it ends, or an error may have broken its CUDA context
+        if busy.connection.closed:
+            self.workers.remove(busy)
+            self.workers.append(_start(self.context, busy.device))
+        _settle(job, message, self.queue, self.report)
+
+    def _after_death(self, dead: _Worker) -> Message:
+        """Notes how a worker ended, unless another runner has taken its cell over already."""
+        dead.process.join()
+        dead.connection.close()
+        job, name = dead.job, dead.job.cell.name
+        lease = self.context.study.leases.take(name)
+        if lease is None:
+            return "held", name
+        with lease:
+            if self.context.study.cell(name).status(job.fingerprint).version != job.version:
+                return "ended", name  # it died after the end of its cell
+            failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
+            return "failed", name, worker.note_failure(job, self.context, failure, lease)
+
+    def _fewer(self, busy: _Worker, job: Job) -> None:
+        """Goes on with fewer workers where memory ran out for several cells on one device."""
+        beside = [w for w in self.workers if w.device == busy.device and w is not busy]
+        _stop([busy])  # its memory is needed
+        self.workers.remove(busy)
+        if not beside:  # the others have left already, for the same reason
+            self.workers.append(_start(self.context, busy.device))
+        self.report(("fewer", job.cell.name, max(1, len(beside))))
+        self.queue.put_back(job)
+
+
+def _settle(job: Job, message: Message, queue: JobQueue, report: Report) -> None:
+    """Reports the end of an attempt, or gives the job back for another one."""
+    kind, name = message[:2]
+    if kind == "disk":
+        raise FullDisk(message[2])
+    if kind == "held":
+        queue.put_aside(job)
+    elif kind == "stopped":
+        message = "again", name, "was asked to end"
+        queue.put_back(replace(job, retries=max(0, job.retries - 1)))
+    elif kind == "failed" and message[2].transient and job.retries:
+        message = "again", name, message[2].reason
+        queue.retry(job)
+    elif kind == "ended":
+        message = queue.after_others(job) or ("again", name, "was cut off at another runner")
+    report(message)
+
+
+def _start(context: RunContext, device: str) -> _Worker:
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=worker.serve, args=(theirs, context, device), daemon=True)
+    killed = oom_kills()
+    with user_signal_blocked():
+        process.start()
+    theirs.close()
+    return _Worker(process, ours, device, killed)
+
+
+def _stop(workers: Sequence[_Worker], patience: float = END_S) -> None:
+    for each in workers:
+        if each.job is not None and each.process.is_alive():
+            each.process.terminate()
+        each.connection.close()
+    end = time.monotonic() + patience
+    for each in workers:
+        each.process.join(timeout=max(0.1, end - time.monotonic()))
+        if each.process.is_alive():
+            each.process.kill()
+            each.process.join()

@@ -1,0 +1,146 @@
+"""Where a result comes from: code, packages, machine. Standard library only.
+
+Also imported by `analysis`, which marks the cells whose code has changed since.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "pydantic")
+OWN_PACKAGES = {"datasets", "methods", "networks", "runners"}
+
+
+@functools.cache
+def git_state() -> tuple[str | None, bool | None]:
+    """(commit, whether the tree differs from it); (None, None) where git does not know."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain")
+    return commit, None if commit is None or changes is None else bool(changes)
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can change a number."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def python_version() -> str:
+    return platform.python_version()
+
+
+@functools.cache
+def processor() -> str:
+    """The model of the processor; the machine's architecture where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
+
+
+def fingerprint(sources: Sequence[str]) -> str:
+    """SHA-256 of the code that matters for a cell: its source files and all that they import.
+
+    Comments, formatting and docstrings do not count.
+
+    Args:
+        sources: paths relative to the repository's root (absolute for files outside it).
+
+    Raises:
+        FileNotFoundError: one of the sources is gone.
+    """
+    digest = hashlib.sha256()
+    for path in _closure([ROOT / source for source in sources]):
+        digest.update(_meaning(path).encode())
+    return digest.hexdigest()
+
+
+def _closure(start: list[Path]) -> list[Path]:
+    found: set[Path] = set()
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop().resolve()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path)
+    return sorted(found)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _imports(path: Path) -> list[Path]:
+    names = []
+    for node in _walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    files = []
+    for name in names:
+        if name.partition(".")[0] in OWN_PACKAGES:
+            base = ROOT.joinpath(*name.split("."))
+            files += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+    return files
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a tree but what stands under `if TYPE_CHECKING:`, which never runs."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        test = node.test if isinstance(node, ast.If) else None
+        if not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
+            yield from _walk(node)
+
+
+@functools.cache
+def _meaning(path: Path) -> str:
+    return _dump(_tree(path))
+
+
+def _dump(node: object) -> str:
+    """A syntax tree as text, the same under all versions of Python: empty fields are left out."""
+    if isinstance(node, list):
+        return f"[{', '.join(_dump(item) for item in node if not _is_docstring(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+    inside = ", ".join(f"{name}={_dump(value)}" for name, value in fields)
+    return f"{type(node).__name__}({inside})"
+
+
+def _is_docstring(node: object) -> bool:
+    """Whether a statement is a bare string: of a module, class, function or attribute."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

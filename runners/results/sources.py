@@ -1,0 +1,47 @@
+"""Which files a cell's numbers depend on."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import datasets
+import datasets.noise
+import methods
+import networks
+from runners.results.provenance import ROOT
+
+if TYPE_CHECKING:
+    from runners.study.cell import Cell
+
+TRAINING = ("runners/cell/build.py", "runners/cell/summary.py", "runners/cell/trainer.py")
+
+
+def sources(cell: Cell) -> list[str]:
+    """The files that a cell starts from; `provenance.fingerprint` adds all that they import.
+
+    Paths are relative to the repository's root; those of outside methods are absolute.
+    """
+    return [*TRAINING, _relative(methods.source(cell.method)), *_setting(cell)]
+
+
+def label_sources(cell: Cell) -> list[str]:
+    """The files that draw a cell's noisy labels."""
+    own = (datasets.source(cell.dataset), datasets.noise.source(cell.noise["name"]))
+    return ["runners/cell/noisy_labels.py", *(_relative(path) for path in own)]
+
+
+def _setting(cell: Cell) -> list[str]:
+    own = [
+        networks.source(cell.protocol["network"]),
+        datasets.source(cell.dataset),
+        datasets.noise.source(cell.noise["name"]),
+    ]
+    return [_relative(path) for path in own]
+
+
+@functools.cache
+def _relative(path: Path) -> str:
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,177 @@
+"""What lies on disk of a study: folders, records, failures, and what they say of a cell.
+
+`results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
+`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt`; `leases/`
+says who runs what; `noise/` holds the realised labels; `slurm/` what was submitted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners.results.defects import find_defect, required_fields, warnings
+from runners.results.failures import REASON, Failure
+from runners.results.leases import Leases
+from runners.system.canonical import sha256_of
+from runners.system.files import read_json, sweep, write_json
+
+
+class State(enum.StrEnum):
+    """What the files say of a cell."""
+
+    MISSING = "missing"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    REQUEUED = "requeued"
+    LOST = "lost"
+    FAILED = "failed"
+    DONE = "done"
+    STALE = "stale"
+    DAMAGED = "damaged"
+
+
+SENT = (State.QUEUED, State.RUNNING, State.SUSPENDED, State.REQUEUED)
+"""States of cells that will end without another command."""
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """What the files of one cell say, leases apart.
+
+    Attributes:
+        state: of the files; RUNNING, SUSPENDED, QUEUED, REQUEUED and LOST come from leases and the
+            queue.
+        note: why it failed or is damaged, or what its record warns of, in one line.
+        attempts: attempts that have failed.
+        transient: whether the failure may pass by itself.
+        seconds, accuracy: of a finished cell, else None.
+        stuck: whether it waits in the queue for a person to do something.
+    """
+
+    state: State
+    note: str = ""
+    attempts: int = 0
+    transient: bool = False
+    seconds: float | None = None
+    accuracy: float | None = None
+    stuck: bool = False
+
+    @property
+    def version(self) -> tuple[State, int]:
+        """Changes when anybody has ended the cell in the meantime."""
+        return self.state, self.attempts
+
+
+class CellFolder:
+    """The files of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record, self.failed = path / "record.json", path / "failed.json"
+        self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
+        self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Adds the checksum and writes the record; from then on the cell is done."""
+        write_json(self.record, {**record, "record_sha256": sha256_of(record)})
+        self.failed.unlink(missing_ok=True)
+
+    def write_failure(self, failure: Failure, attempts: int) -> None:
+        """Notes how the latest of `attempts` attempts failed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.failed, failure.as_json(attempts, self.log))
+
+    def attempts(self) -> int:
+        """How often the cell has failed so far."""
+        return _attempts(read_json(self.failed))
+
+    def read_record(self) -> dict[str, Any] | None:
+        """The record, or None where it is missing or damaged."""
+        record = read_json(self.record)
+        return record if find_defect(record, self.path.name) is None else None
+
+    def status(self, fingerprint: str | None = None) -> CellStatus:
+        """What the files say; `fingerprint` of today's code tells done from stale."""
+        record = read_json(self.record)
+        if record is None and not self.record.exists():
+            return self.unfinished()
+        wrong = find_defect(record, self.path.name)
+        if wrong is not None:
+            return CellStatus(State.DAMAGED, f"{self.record} {wrong}", self.attempts())
+        needed = required_fields(record)
+        kept = {name: needed[name] for name in ("seconds", "accuracy")}
+        kept["note"] = warnings(record)
+        if fingerprint in (None, needed["fingerprint"]):
+            return CellStatus(State.DONE, **kept)
+        return CellStatus(State.STALE, attempts=self.attempts(), **kept)
+
+    def unfinished(self) -> CellStatus:
+        """What `failed.json` says, whether or not there is a record."""
+        failed = read_json(self.failed)
+        if not isinstance(failed, dict):
+            return CellStatus(State.MISSING)
+        reason = failed.get("reason") if isinstance(failed.get("reason"), str) else ""
+        words = " ".join(reason[:REASON].split())
+        printable = "".join(letter if letter.isprintable() else "?" for letter in words)
+        return CellStatus(
+            State.FAILED, printable, _attempts(failed), failed.get("transient") is True
+        )
+
+    def finished_epochs(self) -> int:
+        """Epochs that `epochs.jsonl` tells of; those of a killed cell since its checkpoint too."""
+        try:
+            return self.epochs.read_bytes().count(b"\n")
+        except OSError:
+            return 0
+
+
+def _attempts(failed: Any) -> int:
+    """How many attempts a `failed.json` counts; 0 where it says nothing sensible."""
+    count = failed.get("attempts") if isinstance(failed, dict) else None
+    return count if type(count) is int and 0 <= count < 10**6 else 0
+
+
+class StudyFolder:
+    """The files of one study under the results folder."""
+
+    def __init__(self, results: Path, study: str) -> None:
+        self.path = results / study
+        self.cells, self.noise = self.path / "cells", self.path / "noise"
+        self.submissions = self.path / "slurm"
+        self.study = self.path / "study.json"
+        self.leases = Leases(self.path / "leases")
+
+    def cell(self, name: str) -> CellFolder:
+        return CellFolder(self.cells / name)
+
+    def prepare(self, study: dict[str, Any]) -> None:
+        """Creates the folders and writes `study.json`.
+
+        Raises:
+            OSError: the results folder is not writable.
+        """
+        self.cells.mkdir(parents=True, exist_ok=True)
+        self.noise.mkdir(exist_ok=True)
+        write_json(self.study, study)
+
+    def sweep(self, cells: Iterable[str]) -> None:
+        """Removes temporary files that killed processes have left in the study and these cells.
+
+        Those of cells that nobody runs are all left over, also where their writer was another
+        machine's, of which nobody can tell from here whether it lives.
+        """
+        for folder in (self.path, self.noise, *self.submissions.glob("*/")):
+            sweep(folder)
+        for name in cells:
+            if not sweep(self.cells / name):
+                continue
+            with contextlib.suppress(OSError):  # a full disk takes no lease
+                if lease := self.leases.take(name):
+                    with lease:
+                        sweep(self.cells / name, exclusive=True)

@@ -1,0 +1,64 @@
+"""One cell of a grid: what names it and what its key is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from runners.system.canonical import sha256_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a method on a data set under a noise with a seed, everything decided.
+
+    Attributes:
+        dataset, method, seed: names of the axes; an outside method is `package.module:Class`.
+        noise: resolved parameters with `name`; `noise_slug`, `noise_display`: its names.
+        label, display: names of the variant in folders and tables; in no key, no random stream.
+        protocol, hparams: fully resolved.
+        hparams_source: `study`, `tuned`, `paper` or `default`.
+        track: `fair` or `paper`.
+        privileges: lower-case names of what the method is told beyond noisy labels.
+    """
+
+    dataset: str
+    noise: dict[str, Any]
+    noise_slug: str
+    noise_display: str
+    method: str
+    label: str
+    display: str
+    seed: int
+    protocol: dict[str, Any]
+    hparams: dict[str, Any]
+    hparams_source: str
+    track: str
+    privileges: list[str]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that may change a number of the result, and nothing else."""
+        return {
+            "dataset": self.dataset,
+            "noise": self.noise,
+            "method": self.method,
+            "seed": self.seed,
+            "protocol": self.protocol,
+            "hparams": self.hparams,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON of `config`, as 64 hexadecimal digits."""
+        return sha256_of(self.config)
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the cell's folder."""
+        label = f"{self.dataset}__{self.noise_slug}__{self.label}"
+        return f"{label}__s{self.seed}__{self.key[:8]}"
+
+    def __hash__(self) -> int:
+        return hash(self.key)

@@ -1,0 +1,161 @@
+"""Mistakes that show only when the parts of a study are seen together, or with their data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import datasets
+import networks
+from datasets.base import Dataset
+from methods.declaration import Privileges
+from runners.study.entries import MethodEntry, NoiseEntry
+from runners.study.fields import whole
+from runners.study.presets import PRESETS
+from runners.study.problems import Problems, shown
+from runners.study.resolve import Tuned, hparams_for, protocol_for
+from runners.study.schema import MOST_CELLS, MOST_SEED, Protocol
+from runners.system.canonical import canonical
+
+SEEDS_ALLOWED = (
+    f"a number of seeds from 1 to {MOST_CELLS:,} or a list of seeds from 0 to {MOST_SEED:,}"
+)
+
+
+def seeds(raw: Any, problems: Problems) -> list[int]:
+    """The seeds of `axes.seed`: 0 to n - 1 for a number n, or those of a list."""
+    if not isinstance(raw, list):
+        count = _whole(raw)
+        if count is not None and 1 <= count <= MOST_CELLS:
+            return list(range(count))
+        problems.refuse("axes.seed", raw, SEEDS_ALLOWED)
+        return []
+    made = []
+    for index, value in enumerate(raw):
+        seed = _whole(value)
+        if seed is None or not 0 <= seed <= MOST_SEED:
+            problems.refuse(f"axes.seed[{index}]", value, SEEDS_ALLOWED)
+        else:
+            made.append(seed)
+    if not raw:
+        problems.refuse("axes.seed", raw, SEEDS_ALLOWED)
+    _duplicates("axes.seed", [(str(seed), str(seed)) for seed in made], problems)
+    return made
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return whole(value)
+    except ValueError:
+        return None
+
+
+def dataset_names(raw: list[Any], problems: Problems) -> list[str]:
+    """The known data sets of `axes.dataset`."""
+    known = datasets.names()
+    for index, name in enumerate(raw):
+        if name not in known:
+            problems.refuse(f"axes.dataset[{index}]", name, f"one of {', '.join(known)}", known)
+    found = [name for name in raw if name in known]
+    _duplicates("axes.dataset", [(name, name) for name in found], problems)
+    return found
+
+
+def _duplicates(key: str, labelled: Iterable[tuple[str, str]], problems: Problems) -> None:
+    """Notes entries whose second part is the same, under their first parts."""
+    first: dict[str, str] = {}
+    for label, identity in labelled:
+        if identity not in first:
+            first[identity] = label
+        elif first[identity] == label:
+            problems.add(key, f"duplicate cells: {label} is given twice: must be given once")
+        else:
+            both = f"{first[identity]} and {label}"
+            problems.add(key, f"duplicate cells: {both} are the same: must differ in a value")
+
+
+def check_entries(
+    noises: list[NoiseEntry],
+    variants: list[MethodEntry],
+    mode: str,
+    tuned: Tuned,
+    problems: Problems,
+) -> None:
+    """Notes duplicate cells and labels that two variants share."""
+    settings = [(entry.slug, canonical(entry.params)) for entry in noises]
+    _duplicates("axes.noise", settings, problems)
+    for values in tuned.values():
+        cells = [
+            (v.label, canonical([v.method, hparams_for(v, mode, values)[0]])) for v in variants
+        ]
+        _duplicates("axes.method", cells, problems)
+    owner: dict[str, MethodEntry] = {}
+    for variant in variants:
+        other = owner.setdefault(variant.label, variant)
+        if (other.method, other.named) != (variant.method, variant.named):
+            label = shown(variant.label)
+            problems.add("axes.method", f"label {label} is given to two variants: must be unique")
+
+
+def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None:
+    """Notes unknown presets and networks, and keys of the protocol that do not fit together."""
+    if protocol.preset is not None and protocol.preset not in PRESETS:
+        allowed = f"null or one of {', '.join(PRESETS)}"
+        problems.refuse("protocol.preset", protocol.preset, allowed, PRESETS)
+    known = networks.names()
+    if protocol.network is not None and protocol.network not in known:
+        allowed = f"null or one of {', '.join(known)}"
+        problems.refuse("protocol.network", protocol.network, allowed, known)
+    wanted = {"step": "one epoch or more", "linear": "exactly one epoch"}.get(protocol.schedule)
+    count = len(protocol.milestones)
+    fits = {"step": count >= 1, "linear": count == 1}.get(protocol.schedule, count == 0)
+    if not fits and not problems.keys & {"protocol.milestones", "protocol.schedule"}:
+        allowed = f"{wanted or 'empty'} with schedule {protocol.schedule}"
+        problems.refuse("protocol.milestones", protocol.milestones, allowed)
+    if protocol.dev and not tuning:
+        problems.refuse("protocol.dev", protocol.dev, "0: a development set is for tuning only")
+
+
+def check_setting(
+    name: str,
+    protocol: Protocol,
+    noises: list[NoiseEntry],
+    variants: list[MethodEntry],
+    problems: Problems,
+) -> None:
+    """Notes what a data set cannot give: enough images of each class, an asymmetric map."""
+    dataset = datasets.get(name)
+    for entry in noises:
+        if entry.params["name"] == "asymmetric" and not dataset.asymmetric_map:
+            problems.add("axes.noise", f"asymmetric is not allowed: {name} has no map of classes")
+    made = protocol_for(protocol, dataset)
+    needing = [v.label for v in variants if Privileges.CLEAN_SUBSET in v.declaration.privileges]
+    if needing and made["clean_subset"] < dataset.classes:
+        allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
+        problems.refuse("protocol.clean_subset", made["clean_subset"], allowed)
+    _check_sizes(dataset, made, problems)
+
+
+def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems) -> None:
+    counts = dataset.class_counts
+    needed, total = [0] * dataset.classes, 0
+    for part in ("clean_subset", "clean_val", "dev"):
+        size = protocol[part]
+        each, more = divmod(size, dataset.classes)
+        needed = [need + each + (k < more) for k, need in enumerate(needed)]
+        total += size
+        short = [k for k, need in enumerate(needed) if counts is not None and need > counts[k]]
+        if short:
+            k = short[0]
+            beside = "" if total == size else ", together with the other clean parts"
+            problems.refuse(
+                f"protocol.{part}",
+                size,
+                f"at most what a class of {dataset.name} holds: it takes {needed[k]:,} per "
+                f"class of {counts[k]:,} in {dataset.class_names[k]}{beside}",
+            )
+            return
+    left = dataset.n_train - total
+    if left - int(protocol["noisy_val"] * left) < 1:
+        allowed = f"small enough to leave any of the {dataset.n_train:,} images to train on"
+        problems.refuse("protocol.clean_subset", protocol["clean_subset"], allowed)

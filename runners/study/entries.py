@@ -1,0 +1,219 @@
+"""Expands the noise and method entries of a study: names, variants, and lists that multiply."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+import methods
+from datasets import noise
+from methods.declaration import Declaration
+from runners.study import fields
+from runners.study.problems import Problems
+from runners.study.schema import MOST_CELLS, NAME_ALLOWED, is_name
+
+
+@dataclass(frozen=True)
+class NoiseEntry:
+    """One noise setting: resolved parameters (with `name`), folder name and table name."""
+
+    params: dict[str, Any]
+    slug: str
+    display: str
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """One method or variant; `named` holds the hyper-parameters that the study itself names."""
+
+    label: str
+    display: str
+    declaration: Declaration
+    method: str
+    named: dict[str, Any]
+
+
+def noise_entries(raw: list[Any], problems: Problems) -> list[NoiseEntry]:
+    """The noise settings of `axes.noise`; what is wrong is noted in `problems`."""
+    made = []
+    for where, entry in _numbered("axes.noise", raw):
+        given = _as_mapping(entry, where, "a noise model", noise.names(), problems)
+        for name in _names(given, where, noise.names(), problems):
+            model = noise.get(name)
+            params = {key: value for key, value in given.items() if key != "name"}
+            known = [key for key in model.model_fields if key != "name"]
+            if _refuse_unknown(params, known, where, problems):
+                continue
+            is_list = functools.partial(_takes_list, model)
+            for flat in _multiplied(params, is_list, where, problems):
+                values = {"name": name, **fields.numbers(model, flat)}
+                try:
+                    found = model.model_validate(values)
+                except ValidationError as error:
+                    fields.note_errors(error, model, where, flat, problems)
+                    continue
+                made.append(NoiseEntry(found.model_dump(), found.slug, found.display))
+    return made
+
+
+def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
+    """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
+    made = []
+    for where, entry in _numbered("axes.method", raw):
+        given = _as_mapping(entry, where, "a method", methods.names(), problems)
+        for name in _names(given, where, methods.names(), problems, outside=True):
+            declaration = _declaration(name, where, problems)
+            if declaration is not None:
+                made += _variants(name, declaration, given, where, problems)
+    return made
+
+
+def _variants(
+    name: str, declaration: Declaration, given: dict[str, Any], where: str, problems: Problems
+) -> Iterator[MethodEntry]:
+    label = given.get("label")
+    if label is not None and not is_name(label):
+        problems.refuse(f"{where}.label", label, NAME_ALLOWED)
+        return
+    named = {key: value for key, value in given.items() if key not in ("name", "label")}
+    if _refuse_unknown(named, list(declaration.fields), where, problems):
+        return
+    defaults = {key: field.default for key, field in declaration.fields.items()}
+    named = {key: named[key] for key in defaults if key in named}
+    varying = [k for k, v in named.items() if isinstance(v, list) and not _is_list(defaults[k])]
+    for flat in _multiplied(named, lambda key: _is_list(defaults[key]), where, problems):
+        values = checked_hparams(declaration, flat, where, problems)
+        if values is None:
+            continue
+        shown = values if label is None else {key: values[key] for key in varying}
+        full = (label or name.rpartition(":")[2]) + "".join(map(_suffix, shown, shown.values()))
+        if not is_name(full):
+            problems.refuse(f"{where}.label", full, f"{NAME_ALLOWED}: give the entry a short label")
+            continue
+        is_variant = label is not None or bool(values)
+        yield MethodEntry(
+            full, full if is_variant else declaration.display, declaration, name, values
+        )
+
+
+def checked_hparams(
+    declaration: Declaration, given: dict[str, Any], where: str, problems: Problems
+) -> dict[str, Any] | None:
+    """Hyper-parameters with their declared types, or None with the reasons noted."""
+    made, wrong = {}, False
+    for key, value in given.items():
+        made[key] = _typed(declaration, key, value)
+        reason = declaration.problem(key, made[key])
+        if reason is not None:
+            wrong = True
+            options = declaration.fields[key].metadata.get("choices") or ()
+            allowed = reason.removeprefix("must be ")
+            problems.refuse(f"{where}.{key}", value, allowed, [str(option) for option in options])
+    return None if wrong else made
+
+
+def _typed(declaration: Declaration, key: str, value: Any) -> Any:
+    """`value` as the default's type where that is possible, so that 1 and 1.0 are one float."""
+    field = declaration.fields[key]
+    default, choices = field.default, field.metadata.get("choices")
+    try:
+        if isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(default, int | float) and not isinstance(default, bool):
+            value = fields.whole(value) if isinstance(default, int) else fields.real(value)
+    except ValueError:
+        return value
+    same_kind = isinstance(value, bool) == isinstance(default, bool)
+    equal = (option for option in choices or () if same_kind and option == value)
+    return next(equal, value)
+
+
+def _numbered(key: str, raw: list[Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((f"{key}[{index}]", entry) for index, entry in enumerate(raw))
+
+
+def _as_mapping(
+    entry: Any, where: str, what: str, known: list[str], problems: Problems
+) -> dict[str, Any]:
+    if isinstance(entry, str):
+        return {"name": entry}
+    if not isinstance(entry, dict):
+        problems.refuse(where, entry, f"{what} ({', '.join(known)}) or a mapping with its name")
+        return {}
+    if "name" not in entry:
+        problems.add(f"{where}.name", f"is missing: must be one of {', '.join(known)}")
+    return entry
+
+
+def _names(
+    given: dict[str, Any], where: str, known: list[str], problems: Problems, outside: bool = False
+) -> Iterator[str]:
+    names = given.get("name", ())
+    if names == []:
+        problems.refuse(f"{where}.name", names, "one name or more")
+    also = ", or package.module:Class for a method from outside" if outside else ""
+    for name in names if isinstance(names, list | tuple) else [names]:
+        if isinstance(name, str) and (name in known or (outside and methods.is_outside(name))):
+            yield name
+        else:
+            problems.refuse(where, name, f"one of {', '.join(known)}{also}", known)
+
+
+def _declaration(name: str, where: str, problems: Problems) -> Declaration | None:
+    try:
+        return methods.declaration(name)
+    except (ImportError, SystemExit) as error:
+        reason = " ".join(str(error).split()).removeprefix(f"{name}: ")
+        allowed = f"a class that can be imported ({reason})"
+        problems.refuse(where, name, allowed)
+        return None
+
+
+def _refuse_unknown(
+    given: dict[str, Any], known: list[str], where: str, problems: Problems
+) -> bool:
+    unknown = [key for key in given if key not in known]
+    for key in unknown:
+        problems.unknown_key(f"{where}.{key}", known)
+    return bool(unknown)
+
+
+def _multiplied(
+    given: dict[str, Any], is_list: Callable[[str], bool], where: str, problems: Problems
+) -> Iterator[dict[str, Any]]:
+    """One mapping for every combination of the values that stand in lists."""
+    for key, value in given.items():
+        if value == [] and not is_list(key):
+            problems.refuse(f"{where}.{key}", value, "one value or more")
+    choices = [v if isinstance(v, list) and not is_list(k) else [v] for k, v in given.items()]
+    count = math.prod(map(len, choices))
+    if count > MOST_CELLS:
+        problems.add("axes", f"{count:,} entries are not allowed: must be at most {MOST_CELLS:,}")
+        return
+    for values in itertools.product(*choices):
+        yield dict(zip(given, values, strict=True))
+
+
+def _takes_list(model: type[BaseModel], key: str) -> bool:
+    return fields.takes_list(model.model_fields[key].annotation)
+
+
+def _is_list(default: Any) -> bool:
+    return isinstance(default, tuple | list)
+
+
+def _suffix(key: str, value: Any) -> str:
+    """What a named hyper-parameter adds to an automatic label: `-q0.5`, `-truncated`."""
+    if isinstance(value, bool):
+        return f"-{key}" if value else f"-no-{key}"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return f"-{key}{short if float(short) == value else repr(value)}".replace("+", "")
+    text = "_".join(map(str, value)) if _is_list(value) else str(value)
+    return f"-{key}{text}" if isinstance(value, int) else f"-{key}-{text}"

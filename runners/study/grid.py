@@ -1,0 +1,91 @@
+"""The cells of a study, and the keys that name their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import datasets
+from runners.study.cell import Cell
+from runners.study.problems import hint, shown
+from runners.study.resolve import Study, hparams_for, protocol_for
+from runners.system.canonical import SCHEMA
+from runners.system.errors import ConfigError
+
+
+def cells(study: Study) -> list[Cell]:
+    """All cells of a study, by data set, noise, method and seed in the order of the file."""
+    made = []
+    for name in study.datasets:
+        protocol = protocol_for(study.protocol, datasets.get(name))
+        tuned, mode = study.tuned[name], study.protocol.hparams
+        resolved = [(entry, *hparams_for(entry, mode, tuned)) for entry in study.methods]
+        for noise, (entry, hparams, source), seed in product(study.noises, resolved, study.seeds):
+            made.append(
+                Cell(
+                    dataset=name,
+                    noise=noise.params,
+                    noise_slug=noise.slug,
+                    noise_display=noise.display,
+                    method=entry.method,
+                    label=entry.label,
+                    display=entry.display,
+                    seed=seed,
+                    protocol=protocol,
+                    hparams=hparams,
+                    hparams_source=source,
+                    track=study.track,
+                    privileges=entry.declaration.privileges.names,
+                )
+            )
+    return made
+
+
+AXES = {
+    "dataset": lambda cell: [cell.dataset],
+    "noise": lambda cell: [cell.noise_slug, cell.noise["name"]],
+    "method": lambda cell: [cell.label, cell.method],
+    "seed": lambda cell: [str(cell.seed)],
+}
+
+
+def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """The cells that fit every `AXIS=a,b` of `--only`: commas are "or", repeats are "and".
+
+    Noises match by name or folder name, methods by name or label.
+
+    Raises:
+        ConfigError: an unknown axis, a value that no cell has, or no cell that fits them all.
+    """
+    left, problems = list(cells), []
+    for text in only:
+        axis, equals, values = text.partition("=")
+        if not equals or axis not in AXES:
+            allowed = f"AXIS=a,b with AXIS one of {', '.join(AXES)}"
+            near = hint(axis, AXES)
+            problems.append(f"--only: {shown(text)} is not allowed: must be {allowed}{near}")
+            continue
+        wanted = [value.strip() for value in values.split(",")]
+        known = list(dict.fromkeys(name for cell in cells for name in AXES[axis](cell)))
+        for value in wanted:
+            if value not in known:
+                allowed = f"one of {shown(', '.join(known), 400)[1:-1]}{hint(value, known)}"
+                problems.append(f"--only: {axis}: {shown(value)} is not allowed: must be {allowed}")
+        left = [cell for cell in left if set(wanted) & set(AXES[axis](cell))]
+    if not left and not problems:
+        given = " ".join(f"--only {text}" for text in only)
+        problems.append(f"--only: no cell fits {given} together: must leave at least one cell")
+    if problems:
+        raise ConfigError(problems)
+    return left
+
+
+def study_json(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
+    """The content of `study.json`: the resolved study and its whole grid."""
+    fields = (
+        *("key", "name", "dataset", "noise", "noise_slug", "noise_display", "method", "label"),
+        *("display", "seed", "privileges", "track", "hparams", "hparams_source", "protocol"),
+    )
+    listed = [{field: getattr(cell, field) for field in fields} for cell in cells]
+    return {"schema": SCHEMA, "study": study.name, "config": study.config, "cells": listed}
