@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(ROOT)
 
 from analysis import command, differences, records

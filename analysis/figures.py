@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis import notes
 from analysis.criteria import CRITERIA
-from analysis.statistics import summary
+from analysis.seed_statistics import summary
 from analysis.style import PAGE_WIDTH, STYLE, Look, looks
 
 PANELS_IN_A_ROW = 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis import command, criteria, formats, frames, tables

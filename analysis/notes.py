@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.criteria import CRITERIA
-from analysis.statistics import summary
+from analysis.seed_statistics import summary
 
 PRIVILEGE_MARKS = {
     "clean_subset": "ᶜ",

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# in place of this folder, whose `statistics` would shadow the standard library's
 sys.path[0] = str(ROOT)
 
 from analysis import command, records

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import notes
 from analysis.criteria import CRITERIA
 from analysis.records import Study
-from analysis.statistics import Summary, summary
+from analysis.seed_statistics import Summary, summary
 
 
 @dataclass(frozen=True)

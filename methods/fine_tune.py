@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Batch, register, set_learning_rate
+from methods.base.warmup import WarmupMethod
 from methods.declaration import Declaration, LogUniform, Privileges, hparam
-from methods.warmup import WarmupMethod
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Batch, register, set_learning_rate
+from methods.base.warmup import WarmupMethod
 from methods.declaration import Declaration, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
-from methods.warmup import WarmupMethod
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class MetaLabelNet(WarmupMethod):
         features = self.features(batch)  # v = h(x)
         look = LookAhead(self.network, batch.images, self.hparams.official_batchnorm)
         clean = self.task.clean_batch(augment=False)
-        self.move_labels(look, features, clean)
+        self.meta_step(look, features, clean)
 
         with torch.no_grad():
             soft_labels = self.soft_labels(features)  # from the new phi
@@ -108,7 +108,7 @@ class MetaLabelNet(WarmupMethod):
         self.update(loss)
         return {"loss": loss.detach(), "clean_loss": look.clean_loss}
 
-    def move_labels(self, look: LookAhead, features: Tensor, clean: Batch) -> None:
+    def meta_step(self, look: LookAhead, features: Tensor, clean: Batch) -> None:
         """One Adam step of phi down the meta-gradient of the labels of `features` (B, d)."""
         soft_labels = self.soft_labels(features)
         inner_loss = classification_loss(look.logits, soft_labels.detach())

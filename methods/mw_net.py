@@ -7,7 +7,7 @@ classifier with the new weights. Reference code: xjtushujun/meta-weight-net (`MW
 Differences from the paper: optimiser and schedule of the classifier are the protocol's. The
 official code runs the classifier a second time for the real step; the logits are the same (same
 parameters, same batch), so one forward pass serves both. The meta-gradient is exact, without
-double backward (`methods/lookahead.py`).
+double backward (`methods/lookahead/look_ahead.py`).
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class MetaWeightNet(Method):
         losses = F.cross_entropy(look.logits, batch.labels, reduction="none")
         weights = self.weight_net(losses.detach())
         rate = self.optimizer.param_groups[0]["lr"]
-        self.move_weights(look, losses, weights, batch.labels, rate)
+        self.meta_step(look, losses, weights, batch.labels, rate)
 
         with torch.no_grad():
             weights = self.weight_net(losses.detach())
@@ -67,7 +67,7 @@ class MetaWeightNet(Method):
         self.update(loss)
         return {"loss": loss.detach(), "clean_loss": look.clean_loss, "weight": weights.mean()}
 
-    def move_weights(
+    def meta_step(
         self, look: LookAhead, losses: Tensor, weights: Tensor, labels: Tensor, rate: float
     ) -> None:
         """Steps 5 to 7: moves V down the meta-gradient of its weights (B,)."""

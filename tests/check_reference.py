@@ -135,7 +135,7 @@ def check_mw_net(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     yield "losses", losses
     yield "weights", weights
     yield "inner_loss", (weights * losses).mean()
-    method.move_weights(look, losses, weights, v["y"], float(v["inner_lr"]))
+    method.meta_step(look, losses, weights, v["y"], float(v["inner_lr"]))
     yield "meta_loss", look.clean_loss
     for name, parameter in look.parameters.items():
         yield f"lookahead.{name}", parameter
@@ -157,7 +157,7 @@ def check_metalabelnet(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     yield "logits", look.logits
     yield "inner_loss", metalabelnet.classification_loss(look.logits, soft_labels)
     yield "entropy_loss", metalabelnet.entropy(look.logits)
-    method.move_labels(look, features, method.task.clean_batch(augment=False))
+    method.meta_step(look, features, method.task.clean_batch(augment=False))
     yield "meta_loss", look.clean_loss
     for name, parameter in method.label_layer.named_parameters():
         yield f"slp_grad.{name}", parameter.grad

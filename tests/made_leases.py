@@ -110,7 +110,7 @@ class Ledger:
 
 
 def contend(folder: str, ledger_path: str, who: str, seed: str, dies: str) -> None:
-    """Takes every name some times, in an order drawn anew until all have been held.
+    """Takes every name some times, in an order drawn again until all have been held.
 
     Args:
         dies: "holding": kills itself while it holds one; "making": between a lease's creation and

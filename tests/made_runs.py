@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN_GRID = ROOT / "runners" / "run_grid.py"
 
 KILLED = r"the worker was killed by SIGKILL (\(out of memory\?\)|by the kernel: out of memory)"
-"""Reason of a cell whose worker was killed. The kernel counts kills for want of memory on the whole
-machine, so that one elsewhere at the same time changes it."""
+"""Reason of a cell whose worker was killed. The kernel counts kills where memory runs out on the
+whole machine, so that one elsewhere at the same time changes it."""
 
 OUTSIDE = """
 import os, signal, sys, time

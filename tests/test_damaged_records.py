@@ -1,4 +1,4 @@
-"""Records that were edited, cut off or made by other code: named, left alone, run anew if asked."""
+"""Records that were edited, cut off or made by other code: named, left alone, rerun if asked."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_damaged_record_is_named_with_what_is_wrong(kind, original, folder, ca
     said = capsys.readouterr().out
     (line,) = [s for s in said.splitlines() if s.startswith(f"{folder.path.name}  damaged")]
     assert f"{folder.record} " in line and words in line
-    assert "2 cells: 1 done, 1 damaged" in said and "--rerun-damaged  # runs anew" in said
+    assert "2 cells: 1 done, 1 damaged" in said and "--rerun-damaged  # reruns" in said
 
 
 @pytest.mark.parametrize("kind", DAMAGE)

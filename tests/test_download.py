@@ -19,7 +19,7 @@ FULL = datasets.get("fashion_mnist")
 def test_a_download_without_network_fails_with_one_sentence_and_leaves_nothing(
     monkeypatch, capsys, tmp_path, name
 ):
-    monkeypatch.setattr(urllib.request, "_opener", None)  # made anew from these variables
+    monkeypatch.setattr(urllib.request, "_opener", None)  # made again from these variables
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")

@@ -53,7 +53,9 @@ def test_a_signal_before_the_first_cell_ends_a_run_with_a_sentence(
     known = environment(tmp_path, SIGNAL_AT=moment, SIGNAL=str(int(number)))
     run = subprocess.run(line, env=known, capture_output=True, text=True, timeout=120)
     assert run.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number], run.stderr
-    sentence = "stopped; finished cells are kept, others go on from their checkpoints; go on with: "
+    sentence = (
+        "stopped; finished cells are kept, others resume from their checkpoints; resume with: "
+    )
     assert run.stderr == f"\n{sentence}python {' '.join(line[1:])}\n" and run.stdout == ""
     assert not list(results.rglob("cells/*"))
 

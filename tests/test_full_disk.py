@@ -1,6 +1,6 @@
 """A full or read-only disk stops a run with one sentence; what was finished stays as it is.
 
-The disks are real: a small tmpfs that a cell fills up or has mounted anew at a chosen moment, and
+The disks are real: a small tmpfs that a cell fills up or has mounted again at a chosen moment, and
 a limit on the size of files. Cells tell the moment: `Doing` runs shell commands on its way.
 """
 
@@ -113,7 +113,7 @@ def filling(disk: Path, free: int = 0) -> str:
 
 def assert_one_sentence(said: str, reason: str, files: str = ".*") -> None:
     """One line that names a file, the reason, and what to type."""
-    typed = r"make room, then go on with: python \S+"
+    typed = r"make room, then resume with: python \S+"
     (line,) = said.splitlines()
     assert re.match(rf"stopped, nothing more can be written: \S+/({files}): {reason}; ", line), line
     assert "what is finished is kept" in line and re.search(typed, line)
@@ -204,7 +204,7 @@ def test_a_disk_that_becomes_read_only_stops_the_run(made, tmp_path):
 def test_a_disk_that_becomes_read_only_under_a_pool_stops_it(made, tmp_path):
     with small_disk(tmp_path / "disk", 500) as disk:
         results = disk / "results"
-        # With the log open nothing can be mounted anew; what is mounted over it can.
+        # With the log open nothing can be mounted again; what is mounted over it can.
         over = f"mount --bind {disk} {disk} && mount -o remount,bind,ro {disk}"
         stopped = run(made, results, IN_STEP=f"mountpoint -q {disk}/results || {over}")
         assert stopped.returncode == 1

@@ -18,7 +18,6 @@ from analysis import command, make_tables
 from analysis.records import StudyError, load
 from runners.run_grid import main
 from runners.system.canonical import sha256_of
-from runners.system.files import write_checked
 from tests.made_runs import cell_folder, write_study
 
 ABSURD = {
@@ -71,7 +70,7 @@ def strew(content: bytes) -> None:
     """Puts `content` into every file of the study that is not that of a finished cell."""
     cell = cell_folder(Path("results"), "cross_entropy")
     lease = Path("results/s/leases", f"{cell.name}.7")
-    for path in [*Path("results/s/noise").iterdir(), *Path("results/s/warmups").glob("*"), lease]:
+    for path in [*Path("results/s/noise").iterdir(), lease]:
         path.write_bytes(content)
     os.utime(lease, (0, 0))  # what was just made may be half written yet
     for name in ("failed.json", "epochs.jsonl", "checkpoint.pt"):
@@ -114,8 +113,6 @@ def test_pickles_in_any_file_are_not_executed(folder):
     arrays = np.array([Evil()], dtype=object)
     (noise,) = Path("results/s/noise").iterdir()
     np.savez(noise, labels=arrays, sha256=arrays)
-    for path in Path("results/s/warmups").glob("*.pt"):
-        write_checked(path, pickle.dumps(Evil()))
     assert grid() == 0 and not Path("executed").exists()
 
 

@@ -60,7 +60,7 @@ def test_no_temporary_file_of_the_dead_survives_a_run_whatever_it_runs(to_run, t
     made = StudyFolder(tmp_path, "s")
     done, held = (cell_folder(tmp_path, label) for label in ("clean_only", "gce"))
     (made.path / "slurm" / "1").mkdir(parents=True)
-    for folder in (made.path, made.noise, made.warmups, made.path / "slurm" / "1", done, held):
+    for folder in (made.path, made.noise, made.path / "slurm" / "1", done, held):
         folder.mkdir(exist_ok=True)
         left(folder, DEAD)
     left(done, FAR)  # nobody runs this cell, so its writer is dead as well

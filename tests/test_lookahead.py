@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import networks
-from methods.lookahead import LookAhead, still_batchnorm
+from methods.lookahead import LookAhead
+from methods.lookahead.look_ahead import still_batchnorm
 from methods.metalabelnet import EPSILON, classification_loss
 from runners.speed.double_backward import double_backward
 

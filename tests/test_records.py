@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from analysis import criteria, frames, records
-from analysis.statistics import summary
+from analysis.seed_statistics import summary
 from runners.results import provenance
 from tests.made_records import (
     ASYMMETRIC,

@@ -1,4 +1,4 @@
-"""A cell that was cut off goes on from its checkpoint to the same bits, wherever it was cut."""
+"""A cell that was cut off resumes from its checkpoint to the same bits, wherever it was cut."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_other_cells_finish_and_the_exit_code_is_1(failed):
     again = (
         f"{folder / 'study.yaml'} --results {folder / 'results'} {' '.join(ONCE)} --retry-failed"
     )
-    assert f"3 cells failed; try them again: python {RUN_GRID} {again}" in run.stderr
+    assert f"3 cells failed; retry them: python {RUN_GRID} {again}" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_retries_are_for_what_may_pass_by_itself(tmp_path):
     study = write_study(tmp_path / "study.yaml", ["misbehaving:Raises", "misbehaving:Killed"])
     run = run_grid(study, tmp_path / "results", "--set", "run.retries=2", folder=tmp_path)
     assert run.returncode == 1
-    assert len(re.findall(f"{KILLED}; trying again", run.stdout)) == 2
+    assert len(re.findall(f"{KILLED}; retrying", run.stdout)) == 2
     attempts = {label: failure(tmp_path, label)["attempts"] for label in ("Raises", "Killed")}
     assert attempts == {"Raises": 1, "Killed": 3}
 

@@ -55,10 +55,7 @@ def test_a_record_has_the_fields_of_the_protocol_and_no_others(found):
         "selection": "NoneType",
         "confusion": "list",
         "final_weights_sha256": "str",
-        "timing": {
-            **{key: "float" for key in ("total_s", "train_s", "eval_s", "epoch_s")},
-            "shared_warmup_epochs": "int",
-        },
+        "timing": {key: "float" for key in ("total_s", "train_s", "eval_s", "epoch_s")},
         "peak_memory_mb": "float",
         "provenance": origin | {"packages": shape(found["metalabelnet"]["provenance"]["packages"])},
         "record_sha256": "str",

@@ -33,7 +33,7 @@ def fake(tmp_path, monkeypatch) -> Commands:
         ("SUSPENDED", "None", True, State.SUSPENDED, "stands still"),
         ("PENDING", "Priority", False, State.QUEUED, "job 12_0: other jobs come first"),
         ("PENDING", "JobArrayTaskLimit", False, State.QUEUED, "slurm.max_running"),
-        ("PENDING", "BeginTime", True, State.REQUEUED, "goes on from its checkpoints"),
+        ("PENDING", "BeginTime", True, State.REQUEUED, "resumes from its checkpoints"),
         ("PENDING", "PartitionTimeLimit", False, State.QUEUED, "lower slurm.time"),
         ("PENDING", "JobHeldUser", False, State.QUEUED, "scontrol release"),
         ("PENDING", "JobHeldAdmin", False, State.QUEUED, "held by an operator"),

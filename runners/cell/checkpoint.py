@@ -1,4 +1,4 @@
-"""Checkpoints: a cell that was cut off goes on from its last one, to the same bits.
+"""Checkpoints: a cell that was cut off resumes from its last one, to the same bits.
 
 A checkpoint is whole (written aside, then renamed, its SHA-256 in front) and names what it belongs
 to: the cell's key, the code's fingerprint, torch, the number of threads and the format. One that is
@@ -156,7 +156,7 @@ class Checkpointer:
                 f"it cannot be read: {type(error).__name__}: {error}"
             ) from error
         logging.getLogger("cell").info(
-            "goes on after epoch %d, step %d", len(state.history), state.step
+            "resumed after epoch %d, step %d", len(state.history), state.step
         )
         return state
 

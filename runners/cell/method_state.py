@@ -41,7 +41,7 @@ def restore(method: Method, state: Mapping[str, Any]) -> None:
 
     Raises:
         AttributeError, LookupError, RuntimeError, TypeError, ValueError: they do not belong
-            together; the method may have changed and must be made anew.
+            together; the method may have changed and must be made again.
     """
     method.load_state_dict(state["modules"])
     buffers = dict(method.named_buffers())

@@ -35,7 +35,7 @@ class NoisyLabels:
 def noisy_labels(
     dataset: Dataset, truth: np.ndarray, noise: dict[str, Any], seed: int
 ) -> NoisyLabels:
-    """Draws the labels, always anew: so those of older code are never taken for today's.
+    """Draws the labels, always again: so those of older code are never taken for today's.
 
     Args:
         truth: (N,) int64 true labels of the official training part.

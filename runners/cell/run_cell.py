@@ -45,7 +45,7 @@ def run_cell(
 ) -> dict[str, Any]:
     """Trains and evaluates one cell and writes its record; returns the record.
 
-    An earlier attempt that was cut off is gone on with from its checkpoint.
+    An earlier attempt that was cut off is resumed from its checkpoint.
 
     Args:
         on_epoch: called with the history's entry after every epoch.

@@ -106,8 +106,8 @@ def guarded(command: Callable[[], int]) -> int:
         print(f"{error.filename}: {error.strerror}: must be readable and writable", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        kept = "finished cells are kept, others go on from their checkpoints"
-        print(f"\nstopped; {kept}; go on with: {command_line()}", file=sys.stderr)
+        kept = "finished cells are kept, others resume from their checkpoints"
+        print(f"\nstopped; {kept}; resume with: {command_line()}", file=sys.stderr)
         return stop_code(error)
 
 
@@ -120,7 +120,7 @@ def _stopped(sentence: str) -> int:
     _drop_output()
     print(
         f"stopped, nothing more can be written: {sentence}; what is finished is kept, the rest "
-        f"goes on from its checkpoints; make room, then go on with: {command_line()}",
+        f"resumes from its checkpoints; make room, then resume with: {command_line()}",
         file=sys.stderr,
     )
     return 1

@@ -27,13 +27,13 @@ def last_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) 
         print(f"damaged: {plan.statuses[cell.name].note}", file=sys.stderr)
     if damaged:
         again = command_line("--rerun-damaged")
-        print(f"{len(damaged)} records are damaged; run them anew: {again}", file=sys.stderr)
+        print(f"{len(damaged)} records are damaged; rerun them: {again}", file=sys.stderr)
     if failed:
         again = command_line("--retry-failed")
-        print(f"{len(failed)} cells failed; try them again: {again}", file=sys.stderr)
+        print(f"{len(failed)} cells failed; retry them: {again}", file=sys.stderr)
     if stale := plan.with_state(State.STALE):
         again = command_line("--rerun-stale")
-        print(f"{len(stale)} cells are stale, run by other code than today's; anew: {again}")
+        print(f"{len(stale)} cells are stale, run by other code than today's; rerun them: {again}")
     done = len(plan.with_state(State.DONE, State.STALE))
     said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
     print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")

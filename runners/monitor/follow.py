@@ -38,7 +38,7 @@ def pauses(seconds: float) -> Pause:
 def watch(look: Look, pause: Pause, study: StudyFolder, command: str) -> Plan:
     """Shows the status again and again until every cell has ended; returns the last plan.
 
-    On a terminal the picture is drawn anew; elsewhere it is printed where it has changed.
+    On a terminal the picture is drawn again; elsewhere it is printed where it has changed.
     """
     shown = ""
     while True:

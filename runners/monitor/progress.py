@@ -14,8 +14,8 @@ from runners.system.durations import duration
 
 SENTENCES = {
     "held": "{0}  is run by another runner; waiting for it",
-    "again": "{0}  {1}; trying again",
-    "fewer": "{0}  out of memory; goes on with {1} on its device",
+    "again": "{0}  {1}; retrying",
+    "fewer": "{0}  out of memory; continues with {1} on its device",
 }
 """What is said of a cell that has not ended yet, by kind of message."""
 

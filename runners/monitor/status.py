@@ -14,9 +14,9 @@ from runners.system.durations import duration
 STEPS = {
     State.MISSING: ("", "runs what is missing"),
     State.LOST: ("", "runs again what is lost"),
-    State.FAILED: ("--retry-failed", "tries again what failed"),
-    State.STALE: ("--rerun-stale", "runs anew what other code has made"),
-    State.DAMAGED: ("--rerun-damaged", "runs anew what is damaged"),
+    State.FAILED: ("--retry-failed", "retries what failed"),
+    State.STALE: ("--rerun-stale", "reruns what other code has made"),
+    State.DAMAGED: ("--rerun-damaged", "reruns what is damaged"),
 }
 """State -> what to add to the command, and what that does."""
 
@@ -75,7 +75,7 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
 def _interrupted(folder: CellFolder) -> str:
     if not folder.checkpoint.exists():
         return ""
-    return f"was cut off; goes on from its checkpoint ({folder.finished_epochs()} epochs seen)"
+    return f"was cut off; resumes from its checkpoint ({folder.finished_epochs()} epochs seen)"
 
 
 def _where(lease: LeaseInfo) -> str:
@@ -128,7 +128,7 @@ def _next_steps(plan: Plan, command: str) -> list[str]:
     for state, (option, what) in STEPS.items():
         cells = plan.with_state(state)
         if passing := [cell for cell in cells if plan.shown(cell.name).transient]:
-            lines.append(f"next: {command}  # tries again what may pass ({len(passing)})")
+            lines.append(f"next: {command}  # retries what may pass ({len(passing)})")
         if left := len(cells) - len(passing):
             lines.append(f"next: {f'{command} {option}'.rstrip()}  # {what} ({left})")
     return lines

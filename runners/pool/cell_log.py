@@ -88,7 +88,7 @@ def copied_to(path: Path) -> Iterator[None]:
     """Copies what this process prints and logs to a file; on the terminal it is as without.
 
     The file is open only while something is written: one that is open keeps its file system from
-    being mounted anew.
+    being mounted again.
 
     Raises:
         OSError: the file cannot be written; it is named. Also where something is printed.

@@ -15,7 +15,7 @@ Message = tuple[Any, ...]
 """What happened to a cell: (kind, name, ...). From workers see `runners.pool.worker.attempt`, and
 ("epoch", name, epoch, epochs); from runners ("started", name), ("again", name, reason) before a
 retry, ("elsewhere", name, CellStatus) for a cell that another runner has ended, and ("fewer", name,
-workers) where cells that ran out of memory go on with fewer workers on their device."""
+workers) where cells that ran out of memory continue with fewer workers on their device."""
 
 Report = Callable[[Message], None]
 

@@ -1,4 +1,4 @@
-"""Why a cell failed, and whether trying again can help. Imports no torch."""
+"""Why a cell failed, and whether a retry can help. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_MEMORY = (
     "out of memory",  # a CUDA error where the context itself or the first allocation finds none
     "ALLOC_FAILED",  # cuBLAS and cuDNN
 )
-"""Words of a RuntimeError that is want of memory."""
+"""Words of a RuntimeError that means running out of memory."""
 
 
 class Kind(enum.StrEnum):
@@ -134,7 +134,7 @@ def _signal_name(number: int) -> str:
 
 
 def oom_kills() -> int:
-    """How many processes this machine's kernel has killed for want of memory; 0 if unknown."""
+    """How many processes this machine's kernel has killed when memory ran out; 0 if unknown."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -97,7 +97,7 @@ def _send(made: Manifest, array: Array, submission: Submission) -> Manifest:
         except ControllerDown as error:
             if pause is None:
                 raise
-            print(f"{error}; trying again in {pause:.0f} s", file=sys.stderr, flush=True)
+            print(f"{error}; retrying in {pause:.0f} s", file=sys.stderr, flush=True)
             time.sleep(pause)
             with contextlib.suppress(SlurmError):  # tasks that run twice do no harm
                 withdraw([array], Queue(client.squeue()))

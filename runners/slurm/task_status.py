@@ -159,7 +159,7 @@ class _Judge:
             why = reason(row.reason)
             stuck = why.outlook == Outlook.BLOCKED
             if self.has_begun(task):
-                note = f"{job} goes on from its checkpoints: {why.sentence}"
+                note = f"{job} resumes from its checkpoints: {why.sentence}"
                 return CellStatus(State.REQUEUED, note, stuck=stuck)
             return CellStatus(State.QUEUED, f"{job}: {why.sentence}", stuck=stuck)
         if row.state == "SUSPENDED":
@@ -219,7 +219,7 @@ def _named_in(log: str) -> tuple[str, bool] | None:
     named = [words for words in named if words != TERMINATED] or named
     if not named:
         return None
-    # The step daemon's kill for want of memory ends in the words of any kill.
+    # The step daemon's kill for running out of memory ends in the words of any kill.
     why = [words for words in named if words not in (CANCELLED, KILLED)]
     return MEMORY if why and why[-1] == MEMORY else named[-1]
 

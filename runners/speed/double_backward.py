@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from methods.base import Batch, Method
-from methods.lookahead import LookAhead, still_batchnorm
+from methods.lookahead import LookAhead
+from methods.lookahead.look_ahead import still_batchnorm
 from methods.metalabelnet import MetaLabelNet, classification_loss
 from methods.mw_net import MetaWeightNet
 
@@ -47,7 +48,7 @@ def _step_of(learner: nn.Module, optimizer: torch.optim.Optimizer, gradient: Seq
 class DoubleBackwardMetaLabelNet(MetaLabelNet):
     """MetaLabelNet whose meta step goes back through the inner gradient."""
 
-    def move_labels(self, look: LookAhead, features: Tensor, clean: Batch) -> None:
+    def meta_step(self, look: LookAhead, features: Tensor, clean: Batch) -> None:
         inner_loss = classification_loss(look.logits, self.soft_labels(features))
         phi = tuple(self.label_layer.parameters())
         meta = (self.network, inner_loss, self.hparams.alpha, clean.images, clean.labels, phi)
@@ -58,7 +59,7 @@ class DoubleBackwardMetaLabelNet(MetaLabelNet):
 class DoubleBackwardMetaWeightNet(MetaWeightNet):
     """Meta-Weight-Net whose meta step goes back through the inner gradient."""
 
-    def move_weights(self, look, losses, weights, labels, rate) -> None:
+    def meta_step(self, look, losses, weights, labels, rate) -> None:
         clean = self.task.clean_batch(augment=True)
         inner_loss = (weights * losses).mean()
         phi = tuple(self.weight_net.parameters())

@@ -162,7 +162,7 @@ class Task:
     def went_on(self) -> int:
         """How often the cell has gone on from a checkpoint."""
         try:
-            return self.files.log.read_text().count("goes on after epoch")
+            return self.files.log.read_text().count("resumed after epoch")
         except FileNotFoundError:
             return 0
 

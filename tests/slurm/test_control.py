@@ -93,7 +93,7 @@ def test_waiting_shows_the_progress_of_a_local_run(ended):
 def test_watching_ends_when_all_cells_have_ended(ended):
     _, _, watched = ended
     assert "2 cells: 1 failed, 1 done" in watched
-    assert "tries again what failed (1)" in watched.splitlines()[-1]
+    assert "retries what failed (1)" in watched.splitlines()[-1]
 
 
 def test_the_exit_code_of_waiting_speaks_of_the_selection(ended):

@@ -185,7 +185,7 @@ def test_a_controller_that_is_away_costs_nothing(slurm, tmp_path, monkeypatch):
         status, _ = runs[2].ends()
         for seen in (waiting.err, watching.out):
             poll(lambda seen=seen: "does not answer" in seen.read_text(), 60, "the outage is seen")
-        assert "does not answer" in sending and "go on later with: python" in sending
+        assert "does not answer" in sending and "resume later with: python" in sending
         assert "does not answer" in cancelling and "nothing is known to be cancelled" in cancelling
         assert "what is in the queue is not known now" in status
         assert not re.search(r"lost|failed|missing", status)

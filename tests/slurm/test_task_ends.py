@@ -85,7 +85,7 @@ def test_a_cell_or_a_worker_that_exits_is_a_failure_with_the_exit_code(said, lab
 
 def test_a_killed_worker_is_replaced_and_its_cell_goes_on_inside_the_task(on, said):
     assert said["dies-once"][0] == "done"
-    assert "goes on after epoch 1" in on.cell("dies-once").log.read_text()
+    assert "resumed after epoch 1" in on.cell("dies-once").log.read_text()
     record = json.loads(on.cell("dies-once").record.read_text())
     assert record["provenance"]["attempts"] == 2
 
@@ -111,12 +111,12 @@ def test_a_cancelled_task_says_so_running_or_waiting(said, label):
 def test_a_plain_run_takes_up_the_killed_task_and_nothing_else(on, said):
     steps = on.type("--status").stdout.splitlines()[-2:]
     assert "--retry-failed" not in steps[0] and steps[0].endswith("what may pass (1)")
-    assert "--retry-failed" in steps[1] and steps[1].endswith("tries again what failed (9)")
+    assert "--retry-failed" in steps[1] and steps[1].endswith("retries what failed (9)")
     (job,) = on.submit()
     assert on.wait_for_end(job) == {job: "COMPLETED"}
     said = on.states()
     assert said[ALIVE[0]][0] == "done"
-    assert "goes on after epoch" in on.cell(ALIVE[0]).log.read_text()
+    assert "resumed after epoch" in on.cell(ALIVE[0]).log.read_text()
     done = {label for label, (state, _) in said.items() if state == "done"}
     assert done == {"plain", "dies-once", ALIVE[0]}
     again = on.type("--backend", "slurm")

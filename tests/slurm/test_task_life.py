@@ -1,4 +1,4 @@
-"""Whatever becomes of a task, its cell goes on from its own checkpoint to the same bits.
+"""Whatever becomes of a task, its cell resumes from its own checkpoint to the same bits.
 
 One study, whose cells are disturbed one after the other; the last test compares all of them with an
 undisturbed local run.
@@ -98,7 +98,7 @@ def test_a_task_that_is_warned_twice_goes_on_twice(tasks):
         task.wait_for_attempt(attempt)
         warned = time.time()
         task.signal("USR2")
-        assert task.wait_for_requeue().startswith(f"requeued  job {task.id} goes on")
+        assert task.wait_for_requeue().startswith(f"requeued  job {task.id} resumes")
         assert task.files.checkpoint.stat().st_mtime > warned
         task.slurm.start_now(task.id)
     task.finish(3)

@@ -23,7 +23,7 @@ from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from methods.randomness import random_state, replayed
+from methods.lookahead.randomness import random_state, replayed
 
 LINEAR_MAPS = (nn.Identity, nn.Flatten, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 ADDITIONS = (operator.add, torch.add)

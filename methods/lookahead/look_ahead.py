@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from methods.randomness import random_state, replayed
-from methods.tangent import KeptForward, Untraceable, give_up, trace
+from methods.lookahead.randomness import random_state, replayed
+from methods.lookahead.tangent import KeptForward, Untraceable, give_up, trace
 
 
 class LookAhead:

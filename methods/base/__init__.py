@@ -1,0 +1,26 @@
+"""What a method is and what it is given: `Method`, `Task`, `Batch`, and the warm-up many share.
+
+A method's file imports from here; nothing here knows any particular method.
+"""
+
+from methods.base.method import (
+    Batch,
+    LossMethod,
+    Method,
+    Task,
+    epochs_of_share,
+    outputs_in_order,
+    register,
+    set_learning_rate,
+)
+
+__all__ = [
+    "Batch",
+    "LossMethod",
+    "Method",
+    "Task",
+    "epochs_of_share",
+    "outputs_in_order",
+    "register",
+    "set_learning_rate",
+]
