@@ -40,7 +40,7 @@ def test_what_a_dead_process_was_writing_is_removed_and_what_a_live_one_writes_i
     assert ABANDONED_S < 1e5
 
 
-@pytest.mark.parametrize("tag", [DEAD, FAR, this_process().tag])
+@pytest.mark.parametrize("tag", [DEAD, FAR, this_process().tag], ids=["dead", "far", "own"])
 def test_whoever_owns_a_folder_removes_all_of_them(tmp_path, tag):
     path = left(tmp_path, tag)
     (tmp_path / "record.json").write_text("{}")

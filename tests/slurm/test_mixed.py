@@ -19,7 +19,7 @@ from tests.slurm.watcher import Watcher
 
 pytestmark = pytest.mark.slurm
 
-EPOCHS, WARMUP, HELD = 9, 3, 5
+EPOCHS, HELD = 9, 5
 FIRST, THEN = ("cross_entropy", "metalabelnet"), "fine_tune"
 ONLY_FIRST = ["--only", f"method={','.join(FIRST)}"]
 TWO_AT_ONCE = ["--set", "slurm.cells_per_task=3", "--set", "slurm.cpus_per_task=2"]
