@@ -37,6 +37,7 @@ run: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 
 test: check
 	$(BIN)/python -m pytest -q

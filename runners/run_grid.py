@@ -14,27 +14,16 @@ from runners.system.signals import hold_signals
 if __name__ == "__main__":
     hold_signals()  # until `guarded` can answer them: imports take a second
 
-import datasets
-import datasets.noise
-import methods
-import networks
-from runners.commands.arguments import all_overrides, guarded, run_parser
+from runners.commands.arguments import CATALOGUES, all_overrides, guarded, run_parser
 from runners.commands.run_study import run_study
 from runners.study.config import load_study
 from runners.study.grid import cells
 from runners.system.errors import UserError
 
-CATALOGUES = {
-    "methods": methods.names,
-    "datasets": datasets.names,
-    "noise": datasets.noise.names,
-    "networks": networks.names,
-}
-
 
 def parser() -> argparse.ArgumentParser:
     """The command line of this script."""
-    return run_parser(__doc__, CATALOGUES)
+    return run_parser("run_grid.py", __doc__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,9 +33,8 @@ if __name__ == "__main__":
 import yaml
 
 import methods
-from runners import run_grid
 from runners.cell.seeds import stream
-from runners.commands.arguments import all_overrides, guarded
+from runners.commands.arguments import all_overrides, guarded, run_parser
 from runners.commands.run_study import run_study
 from runners.results.store import StudyFolder
 from runners.study.cell import Cell
@@ -172,8 +171,7 @@ def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]
 
 def parser() -> argparse.ArgumentParser:
     """The command line: that of `run_grid.py` and the budget."""
-    made = run_grid.parser()
-    made.prog, made.description = "tune.py", __doc__.splitlines()[0]
+    made = run_parser("tune.py", __doc__.splitlines()[0])
     made.add_argument("--draws", type=int, default=8, help="draws a method (default 8)")
     made.add_argument("--seeds", type=int, default=2, help="tuning seeds, from 100 on (default 2)")
     made.add_argument(

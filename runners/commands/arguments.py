@@ -6,15 +6,27 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import datasets
+import datasets.noise
+import methods
+import networks
 from datasets.base import DataError
 from runners.results.failures import is_full_disk
 from runners.system.command_line import command_line
 from runners.system.errors import FullDisk, UserError
 from runners.system.signals import Terminated, ended_by_sigterm, release_signals
+
+CATALOGUES = {
+    "methods": methods.names,
+    "datasets": datasets.names,
+    "noise": datasets.noise.names,
+    "networks": networks.names,
+}
+"""What `--list` can show."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,9 +63,9 @@ def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
-def run_parser(description: str, lists: Mapping[str, object]) -> argparse.ArgumentParser:
-    """The command line of `run_grid.py`; `lists` are what `--list` can show."""
-    made = study_parser("run_grid.py", description)
+def run_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """The command line of a script that runs the cells of a study."""
+    made = study_parser(prog, description)
     shown = made.add_mutually_exclusive_group()
     shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
     shown.add_argument("--status", action="store_true", help="how the study stands now")
@@ -70,7 +82,7 @@ def run_parser(description: str, lists: Mapping[str, object]) -> argparse.Argume
     )
     made.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
     made.add_argument("--device", help="auto, cpu or cuda")
-    made.add_argument("--list", choices=lists, help="list what a study can name")
+    made.add_argument("--list", choices=CATALOGUES, help="list what a study can name")
     return made
 
 
