@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from runners.pool.worker import ENVIRONMENT
-from tests.made_runs import Finished, finished_study, records
+from tests.helpers.cli import Finished, finished_study, records
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):
     os.environ.setdefault(name, ENVIRONMENT[name])  # before torch is imported

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.results.store import CellFolder
-from tests.made_runs import command, environment, run_grid
+from tests.helpers.cli import command, environment, run_grid
 from tests.slurm.studies import SlurmStudy
 
 SITE = '''
@@ -99,7 +99,7 @@ class OnSlurm(SlurmStudy):
 
     @property
     def more(self) -> dict[str, str]:
-        """What the environment of a command needs beside tests.made_runs.environment."""
+        """What the environment of a command needs beside tests.helpers.cli.environment."""
         site = self.folder / "sitecustomize.py"
         if not site.exists():  # a worker may be reading it
             site.write_text(SITE)

@@ -18,7 +18,7 @@ from runners import run_grid
 from runners.results.store import StudyFolder
 from runners.slurm import attempts, manifest
 from runners.slurm.array_tasks import ArrayTask, newest_tasks
-from tests import made_runs
+from tests.helpers import cli
 from tests.slurm.cluster import Cluster
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Life:
 
     def __init__(self, slurm: Cluster, folder: Path, seeds: int) -> None:
         self.slurm, self.folder, self.results = slurm, folder, folder / "results"
-        self.file = made_runs.write_study(folder / "study.yaml", ["slowly:Slowly"], epochs=30)
+        self.file = cli.write_study(folder / "study.yaml", ["slowly:Slowly"], epochs=30)
         study = json.loads(self.file.read_text())
         study["axes"]["seed"] = list(range(seeds))
         study["slurm"] = {"poll_seconds": 1}
@@ -87,7 +87,7 @@ class Life:
     def grid(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Types a command line, in a process of its own."""
         told = {"folder": self.folder, **self.variables, **more}
-        return made_runs.run_grid(self.file, self.results, *arguments, **told)
+        return cli.run_grid(self.file, self.results, *arguments, **told)
 
     def submit(self, seeds: str, pause: float, *arguments: str) -> list[Task]:
         """Submits cells, each a task, whose steps take `pause` seconds until `Task.hurry`."""
@@ -208,10 +208,10 @@ class Task:
         run = f"RunCells({folder!r}, {name!r}, ({self.cell!r},))()"
         slowly = {"SLOWED": str(self.slowed.parent), "PAUSE": "2"}
         told = {**self.life.variables, **slowly, "SLURM_ARRAY_TASK_ID": self.slowed.name}
-        env = made_runs.environment(self.life.folder, **told)
-        paths = os.pathsep.join((str(made_runs.ROOT), str(self.life.folder)))
+        env = cli.environment(self.life.folder, **told)
+        paths = os.pathsep.join((str(cli.ROOT), str(self.life.folder)))
         line = [sys.executable, "-c", f"from runners.slurm.task import RunCells; {run}"]
-        return subprocess.Popen(line, cwd=made_runs.ROOT, env={**env, "PYTHONPATH": paths})
+        return subprocess.Popen(line, cwd=cli.ROOT, env={**env, "PYTHONPATH": paths})
 
     def hurry(self) -> None:
         """From now on, steps take no longer than they must."""

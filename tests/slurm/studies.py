@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.made_runs import ROOT, command, environment
+from tests.helpers.cli import ROOT, command, environment
 from tests.slurm.cluster import Cluster
 
 LATER = ("--set", "slurm.additional={begin: now+1hour}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from runners.results.job import Job
 from runners.slurm.manifest import read_all
 from runners.slurm.messages import is_final
-from tests.made_runs import command, environment, write_study
+from tests.helpers.cli import command, environment, write_study
 from tests.slurm.cluster import Cluster
 from tests.slurm.studies import SlurmStudy
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.made_runs import write_study
+from tests.helpers.cli import write_study
 from tests.slurm.studies import LATER
 from tests.slurm.submitters import Sent, study_of
 

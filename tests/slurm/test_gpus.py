@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.made_runs import write_study
+from tests.helpers.cli import write_study
 from tests.slurm.accidents import OnSlurm, labelled
 
 pytestmark = pytest.mark.slurm

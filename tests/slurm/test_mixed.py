@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_runs import write_study
+from tests.helpers.cli import write_study
 from tests.slurm.accidents import OnSlurm, labelled
 from tests.slurm.studies import LATER, assert_equal, undisturbed
 from tests.slurm.watcher import Watcher

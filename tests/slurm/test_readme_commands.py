@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_runs import ROOT
+from tests.helpers.cli import ROOT
 from tests.slurm.cluster import Cluster
 from tests.slurm.configuration import NODE
 

@@ -15,7 +15,7 @@ from runners.slurm import client
 from runners.slurm.commands import ControllerDown
 from runners.slurm.manifest import read_all
 from runners.slurm.messages import is_final
-from tests.made_runs import command, environment, run_grid
+from tests.helpers.cli import command, environment, run_grid
 from tests.slurm.cluster import running
 from tests.slurm.configuration import Settings
 from tests.slurm.processes import poll

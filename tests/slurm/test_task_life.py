@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests import made_runs
-from tests.made_runs import ROOT
+from tests.helpers import cli
+from tests.helpers.cli import ROOT
 from tests.slurm import processes
 from tests.slurm.configuration import NODE
 from tests.slurm.lives import DEADLINE, Life, Task
@@ -36,8 +36,8 @@ def life(slurm, tmp_path_factory) -> Life:
 @pytest.fixture(scope="module")
 def reference(life):
     """The same study, undisturbed, on this machine."""
-    line = made_runs.command(life.file, life.folder / "local", "--workers", "1")
-    told = {"cwd": life.folder, "env": made_runs.environment(life.folder)}
+    line = cli.command(life.file, life.folder / "local", "--workers", "1")
+    told = {"cwd": life.folder, "env": cli.environment(life.folder)}
     process = subprocess.Popen(["nice", *line], stdout=subprocess.DEVNULL, **told)
     yield process
     process.kill()
@@ -86,7 +86,7 @@ def test_a_limit_without_time_for_a_checkpoint_is_refused_before_anything_is_wri
 ):
     more = ("--backend", "slurm", "--set", "slurm.time=1")
     told = {"folder": life.folder, **life.variables}
-    refused = made_runs.run_grid(life.file, tmp_path / "results", *more, **told)
+    refused = cli.run_grid(life.file, tmp_path / "results", *more, **told)
     assert refused.returncode == 2 and not (tmp_path / "results").exists()
     (sentence,) = refused.stderr.splitlines()
     assert "slurm.time: 1 is not allowed: must be at least 2" in sentence

@@ -1,0 +1,154 @@
+"""Figures show what the records say, legibly, and come out as the same bytes every time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from analysis import figures, frames, records, style
+from tests.helpers.records import (
+    ASYMMETRIC,
+    CLEAN,
+    HARDER,
+    METHODS,
+    SYMMETRIC,
+    cell,
+    epoch_lines,
+    record,
+    write_study,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def study(tmp_path) -> records.Study:
+    return made_study(tmp_path / "made")
+
+
+def made_study(folder: Path, noises=(SYMMETRIC, HARDER, ASYMMETRIC), methods=METHODS):
+    """Two seeds of every method and noise, a point apart."""
+    cells = [cell(m, noise, seed) for noise in noises for m in methods for seed in range(2)]
+    made, epochs = [], {}
+    for planned in cells:
+        last = 0.7 + 0.02 * list(METHODS).index(planned["method"]) + 0.01 * planned["seed"]
+        made.append(record(planned, last, 0.85))
+        epochs[planned["key"]] = epoch_lines(planned, last, 0.85)
+    return records.load(write_study(folder, cells, made, epochs, packed=True))
+
+
+def curves(axis) -> list:
+    return [line for line in axis.lines if len(line.get_xdata()) > 1]
+
+
+def visible(figure) -> list:
+    return [axis for axis in figure.axes if axis.get_visible()]
+
+
+def all_figures(study: records.Study) -> list:
+    frame, epochs = frames.cells(study), frames.epochs(study)
+    wrong = epochs[epochs["fits_given"].notna()]
+    return [
+        figures.accuracy_against_noise(frame, "last"),
+        figures.learning_curves(frame, epochs),
+        figures.memorisation_curves(frame, wrong),
+    ]
+
+
+def test_a_noise_family_with_several_rates_is_drawn_over_them_and_the_rest_as_points(study):
+    figure = figures.accuracy_against_noise(frames.cells(study), "last")
+    over_rates, points = visible(figure)
+    assert list(over_rates.get_xticks()) == [0.4, 0.6]
+    assert points.get_title() == "Asymmetric 0.4"
+    first = over_rates.containers[0].lines[0]
+    assert list(first.get_ydata()) == pytest.approx([70.5, 70.5])
+    (segment, *_) = over_rates.containers[0].lines[2][0].get_segments()
+    assert np.ptp(segment[:, 1]) == pytest.approx(2 * np.std([70, 71], ddof=1))
+
+
+def test_clean_labels_are_rate_zero_of_the_families(tmp_path):
+    frame = frames.cells(made_study(tmp_path / "made", (CLEAN, SYMMETRIC, HARDER)))
+    (axis,) = visible(figures.accuracy_against_noise(frame, "last"))
+    assert list(axis.get_xticks()) == [0.0, 0.4, 0.6]
+
+
+def test_learning_curves_are_means_over_seeds_one_panel_a_setting(study):
+    frame, epochs = frames.cells(study), frames.epochs(study)
+    figure = figures.learning_curves(frame, epochs)
+    titles = [axis.get_title() for axis in visible(figure)]
+    assert titles == ["Symmetric 0.4", "Symmetric 0.6", "Asymmetric 0.4"]
+    drawn = curves(visible(figure)[0])
+    assert len(drawn) == len(METHODS)
+    assert list(drawn[0].get_xdata()) == list(range(1, 13))
+    assert drawn[0].get_ydata()[-1] == pytest.approx(70.5, abs=0.01)
+    assert len(visible(figure)[0].collections) == len(METHODS)
+
+
+def test_memorisation_has_both_shares_of_every_noisy_setting(tmp_path):
+    study = made_study(tmp_path / "made", (CLEAN, SYMMETRIC), ["gce", "mw_net"])
+    given, true = visible(all_figures(study)[2])
+    assert given.get_title() == "Symmetric 0.4"
+    ends = [epoch_lines(study.cells[-1], last, 0.85)[-1] for last in (0.76, 0.77)]
+    for axis, share in ((given, "fits_given"), (true, "fits_true")):
+        shares = [end["memorisation"]["corrupted_part"][share] for end in ends]
+        assert curves(axis)[1].get_ydata()[-1] == pytest.approx(100 * np.mean(shares))
+
+
+def test_methods_differ_by_more_than_colour(study):
+    looks = list(style.looks(frames.cells(study)).values())
+    assert len({look.marker for look in looks}) == len(METHODS)
+    assert len({look.colour for look in looks}) == len(METHODS)
+    many = [f"m{number}" for number in range(30)]
+    frame = frames.cells(study).iloc[:1]
+    frame = frame.loc[frame.index.repeat(30)].assign(label=many)
+    drawn = {(look.colour, look.marker, look.dashes) for look in style.looks(frame).values()}
+    assert len(drawn) == 30
+
+
+def test_no_letter_is_below_8_points_and_the_figure_as_wide_as_a_page(study):
+    for figure in all_figures(study):
+        assert figure.get_figwidth() == 6.5
+        sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
+        assert min(sizes) >= 8
+
+
+def test_the_legend_covers_no_panel(study):
+    for figure in all_figures(study):
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(axis.get_tightbbox()) for axis in visible(figure))
+        assert "sees 250 clean images" in legend.get_title().get_text()
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "analysis" / "make_figures.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+
+
+def test_the_command_writes_the_same_bytes_again(tmp_path):
+    study = made_study(tmp_path / "made", (SYMMETRIC,), ["gce", "mw_net"])
+    done = run(study.folder)
+    assert done.returncode == 0, done.stderr
+    first = {path.name: path.read_bytes() for path in (study.folder / "figures").iterdir()}
+    names = ("accuracy_against_noise", "learning_curves", "memorisation_curves")
+    assert sorted(first) == sorted(f"{name}.{kind}" for name in names for kind in ("pdf", "png"))
+    assert run(study.folder, "--out", tmp_path / "again").returncode == 0
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+    with Image.open(study.folder / "figures" / "learning_curves.png") as image:
+        assert image.width == 1300
+        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+
+
+def test_a_study_without_finished_cells_draws_nothing_and_says_so(tmp_path):
+    folder = write_study(tmp_path / "made", [cell("gce", SYMMETRIC, 0)], [])
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert "none of its 1 cells is finished yet" in done.stdout
+    assert not (folder / "figures").exists()

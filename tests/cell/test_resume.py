@@ -1,0 +1,166 @@
+"""A cell that was cut off resumes from its checkpoint to the same bits, wherever it was cut."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+import methods
+from methods.base import Method, register
+from methods.declaration import Declaration, Privileges
+from runners.cell.checkpoint import Checkpointer
+from runners.cell.run_context import RunContext
+from runners.results import provenance
+from tests.helpers.cells import ready
+from tests.helpers.interruptions import (
+    EPOCHS,
+    NAMES,
+    assert_same,
+    cell_of,
+    context_in,
+    cut_off,
+    finish,
+    interrupted,
+    timeless,
+)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("name", NAMES)
+def test_k_epochs_and_the_rest_are_all_epochs_for_every_k(name, augment, tmp_path):
+    cell = cell_of(name, augment=augment)
+    whole = ready(cell)
+    history = whole.train()
+    for k in range(1, EPOCHS + 1):
+        assert_same(*interrupted(cell, tmp_path / f"{k}.pt", k, 1, 1e9), whole, history)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_between_two_steps_is_as_good(name, augment, tmp_path):
+    cell = cell_of(name, augment=augment)
+    whole = ready(cell)
+    history = whole.train()
+    per_epoch = whole.method.task.steps_per_epoch
+    for step in range(2, EPOCHS * per_epoch, 3):
+        path = tmp_path / f"{step}.pt"
+        assert_same(*interrupted(cell, path, step, 1000, 0.0), whole, history)
+
+
+@dataclass(frozen=True)
+class Hparams:
+    pass
+
+
+@register(Declaration("hoarder", "Hoarder", Hparams, Privileges.CLEAN_SUBSET))
+class Hoarder(Method):
+    """Keeps state in every way there is, and lets all of it change its weights."""
+
+    def __init__(self, task, hparams, rng, new_network) -> None:
+        super().__init__(task, hparams, rng, new_network)
+        self.peers = [new_network()]
+        self.network.add_module("peer", self.peers[0])
+        self.optimizers = [task.make_optimizer(self.peers[0].parameters())]
+        self.register_buffer("unsaved", torch.zeros(()), persistent=False)
+        self.count, self.means = 0, {"loss": np.zeros(2)}
+        self.own = torch.Generator().manual_seed(3)
+        self.history: list[torch.Tensor] = []
+
+    def step(self, batch):
+        self.count += 1
+        factor = 1 + self.rng.random() + float(torch.rand(())) + self.count / 100
+        factor += float(torch.rand((), generator=self.own)) + float(self.means["loss"][0])
+        factor += float(self.unsaved) + (float(self.history[-1]) if self.history else 0)
+        clean = self.task.clean_batch(augment=True)
+        loss = self.network(clean.images).logsumexp(1).mean()
+        loss = 1e-3 * factor * (loss + self.peers[0](batch.images).logsumexp(1).mean())
+        self.optimizers[0].zero_grad()
+        self.update(loss)
+        self.optimizers[0].step()
+        self.means["loss"][0] = 0.5 * float(loss.detach())
+        self.unsaved += 0.01
+        self.history = [*self.history[-2:], torch.tensor(0.1 * self.count)]
+        return {"loss": loss.detach()}
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["between steps", "between epochs"])
+def test_whatever_a_method_holds_is_in_its_checkpoint(seconds, tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "load", lambda name: Hoarder)
+    monkeypatch.setattr(methods, "declaration", lambda name: Hoarder.declaration)
+    cell = cell_of("hoarder")
+    whole = ready(cell)
+    history = whole.train()
+    assert_same(*interrupted(cell, tmp_path / "c.pt", 3, 1, seconds), whole, history)
+
+
+def test_what_cannot_be_kept_is_named_in_the_log(tmp_path, caplog):
+    run = ready(cell_of("gce"))
+    run.method.odd = object()
+    run.train(checkpointer=Checkpointer(tmp_path / "c.pt", {}, 1, 1e9))
+    (said,) = [record.message for record in caplog.records if "not kept" in record.message]
+    assert "GCE.odd" in said and "object" in said
+
+
+@pytest.fixture
+def place(tmp_path) -> RunContext:
+    return context_in(tmp_path)
+
+
+def test_a_record_does_not_tell_whether_its_cell_was_cut_off(place, tmp_path):
+    cell = cell_of("metalabelnet")
+    elsewhere = context_in(tmp_path / "other")
+    whole, _ = finish(cell, elsewhere)
+    folder = cut_off(cell, place, 3)
+    assert folder.checkpoint.exists() and folder.finished_epochs() == 3
+    record, _ = finish(cell, place)
+    left_out = ("timing", "peak_memory_mb", "provenance")
+    assert {k: v for k, v in record.items() if k not in left_out} == {
+        k: v for k, v in whole.items() if k not in left_out
+    }
+    lines = [json.loads(line) for line in folder.epochs.read_text().splitlines()]
+    its_lines = elsewhere.study.cell(cell.name).epochs.read_text().splitlines()
+    assert timeless(lines) == timeless([json.loads(line) for line in its_lines])
+    assert (record["provenance"]["attempts"], whole["provenance"]["attempts"]) == (2, 1)
+    assert not list(folder.path.glob("checkpoint*"))
+
+
+def test_a_record_names_all_processors_of_its_attempts_in_order(place, monkeypatch):
+    cell = cell_of("cross_entropy")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SSE9")
+        cut_off(cell, place, 2)
+    cut_off(cell, place, 3)
+    record, _ = finish(cell, place)
+    here = f"{provenance.processor()} ({torch.backends.cpu.get_cpu_capability()})"
+    there = f"{provenance.processor()} (SSE9)"
+    assert record["provenance"]["processor"] == f"{there}, then {here}"
+    assert record["provenance"]["device"] == "cpu"
+
+
+def test_lines_of_epochs_after_the_checkpoint_are_cut(place):
+    cell = cell_of("cross_entropy")
+    folder = cut_off(cell, place, 3)
+    with folder.epochs.open("a") as file:
+        file.write('{"epoch": 99, "half a li')
+    cut_off(cell, place, 2)  # killed again, before it came as far
+    assert [json.loads(line)["epoch"] for line in folder.epochs.read_text().splitlines()] == [1, 2]
+
+
+def test_checkpoints_come_every_so_many_epochs_and_minutes(tmp_path):
+    cell = cell_of("cross_entropy")
+    for every, minutes, expected in ((1, 10, [1, 2, 3, 4]), (3, 10, [3, 4]), (9, 10, [4])):
+        saved: list[int] = []
+        checkpointer = Checkpointer(tmp_path / f"{every}.pt", {}, every, 60 * minutes)
+        save = checkpointer.save
+
+        def note(method, sets, standing, saved=saved, save=save):
+            saved.append(len(standing.history))
+            save(method, sets, standing)
+
+        checkpointer.save = note
+        ready(cell).train(checkpointer=checkpointer)
+        assert saved == expected

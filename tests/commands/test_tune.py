@@ -1,0 +1,176 @@
+"""Tuning: the same budget for all, judged on development images, values where studies find them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+import methods
+from runners.study.config import load_study
+from runners.study.grid import cells
+from tests.helpers.cli import ROOT, environment, write_study
+
+METHODS = ["cross_entropy", "gce", {"name": "gce", "label": "again", "q": 0.5}, "fine_tune"]
+EARLIER = """method,draw,hparams,accuracy,mean,best
+mw_net,0,{},{},0.5,True
+gce,0,{},{},0.9,True
+"""
+SETTINGS = ["symmetric-0.4__s100", "symmetric-0.4__s101"]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Where `tune.py` ran with two draws and two seeds, and what it said."""
+
+    folder: Path
+    output: str
+
+    @property
+    def all_rows(self) -> list[dict[str, str]]:
+        with (self.folder / "out" / "simulated_draws.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of this run's methods."""
+        return [row for row in self.all_rows if row["method"] != "mw_net"]
+
+    @property
+    def values(self) -> dict:
+        return yaml.safe_load((self.folder / "out" / "simulated.yaml").read_text())
+
+    @property
+    def records(self) -> list[dict]:
+        found = sorted(self.folder.glob("results/tuning/*/cells/*/record.json"))
+        return [json.loads(path.read_text()) for path in found]
+
+
+def tune(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = str(ROOT / "runners" / "tune.py")
+    places = ["--out", "out", "--results", "results", "--development", "64"]
+    return subprocess.run(
+        [sys.executable, script, "study.yaml", *places, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory) -> Tuned:
+    folder = tmp_path_factory.mktemp("tuning")
+    write_study(folder / "study.yaml", METHODS, epochs=1)
+    (folder / "out").mkdir()
+    (folder / "out" / "simulated.yaml").write_text("mw_net: {lr: 0.002}\ngce: {q: 0.123}\n")
+    (folder / "out" / "simulated_draws.csv").write_text(EARLIER)
+    run = tune(folder, "--draws", "2", "--seeds", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return Tuned(folder, run.stdout)
+
+
+def test_every_tuned_method_has_the_same_number_of_draws_and_draw_0_is_its_default(tuned):
+    drawn = [(row["method"], row["draw"]) for row in tuned.rows]
+    assert drawn == [
+        ("cross_entropy", "0"),  # nothing to tune
+        ("gce", "0"),
+        ("gce", "1"),
+        ("fine_tune", "0"),
+        ("fine_tune", "1"),
+    ]
+    for row in tuned.rows:
+        declared, values = methods.declaration(row["method"]), json.loads(row["hparams"])
+        searched = [n for n, field in declared.fields.items() if field.metadata["search"]]
+        changed = [name for name in values if values[name] != declared.defaults[name]]
+        assert changed == ([] if row["draw"] == "0" else searched)
+
+
+def test_a_draw_is_judged_by_its_mean_over_settings_and_the_best_is_marked(tuned):
+    for row in tuned.rows:
+        scores = json.loads(row["accuracy"])
+        assert sorted(scores) == SETTINGS
+        assert float(row["mean"]) == pytest.approx(sum(scores.values()) / 2, abs=1.1e-6)
+    for method in ("cross_entropy", "gce", "fine_tune"):
+        rows = [row for row in tuned.rows if row["method"] == method]
+        best = [row for row in rows if row["best"] == "True"]
+        assert len(best) == 1
+        assert float(best[0]["mean"]) == max(float(row["mean"]) for row in rows)
+
+
+def test_the_tuned_file_holds_the_best_draw_of_every_method_that_has_one(tuned):
+    best = {
+        row["method"]: json.loads(row["hparams"]) for row in tuned.rows if row["best"] == "True"
+    }
+    assert tuned.values == {
+        "gce": {"q": best["gce"]["q"]},
+        "fine_tune": {"lr": best["fine_tune"]["lr"]},
+        "mw_net": {"lr": 0.002},  # tuned before, and no part of this run
+    }
+
+
+def test_draws_of_methods_that_were_tuned_before_are_kept(tuned):
+    kept = [row for row in tuned.all_rows if row["method"] == "mw_net"]
+    assert [(row["draw"], row["mean"], row["best"]) for row in kept] == [("0", "0.5", "True")]
+
+
+def test_tuning_reads_development_images_and_never_the_test_set(tuned):
+    assert len(tuned.records) == 10
+    for record in tuned.records:
+        assert record["counts"]["dev"] == 64 and "test" not in record["counts"]
+        criteria = record["accuracy"]
+        assert set(criteria) == {"last", "last10", "noisy_val", "clean_val", "dev_peek"}
+        assert all(set(value) == {"epoch", "dev"} for value in criteria.values() if value)
+        assert sum(map(sum, record["confusion"])) == 64
+    for path in tuned.folder.glob("results/tuning/*/cells/*/epochs.jsonl"):
+        assert all("test" not in json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_tuning_seeds_are_never_reported_seeds(tuned):
+    assert {record["cell"]["seed"] for record in tuned.records} == {100, 101}
+
+
+def test_a_second_tuning_run_trains_nothing_and_writes_the_same(tuned):
+    before = tuned.rows, tuned.values
+    run = tune(tuned.folder, "--draws", "2", "--seeds", "2")
+    assert run.returncode == 0 and "10 of 10 cells done already" in run.stdout
+    assert (tuned.rows, tuned.values) == before
+
+
+def test_a_plan_of_tuning_writes_nothing(tmp_path):
+    write_study(tmp_path / "study.yaml", METHODS)
+    run = tune(tmp_path, "--draws", "3", "--plan")
+    assert run.returncode == 0 and "14 cells: 14 missing" in run.stdout  # two seeds
+    assert not (tmp_path / "results").exists() and not (tmp_path / "out").exists()
+
+
+def test_a_study_takes_tuned_values_from_the_folder_of_its_data_set_only(tuned):
+    study = tuned.folder / "study.yaml"
+    with_values = cells(load_study(study, tuned_folder=tuned.folder / "out"))
+    sources = {cell.label: cell.hparams_source for cell in with_values}
+    assert sources == {
+        "cross_entropy": "default",
+        "gce": "tuned",
+        "again": "study",
+        "fine_tune": "tuned",
+    }
+    for cell in with_values:
+        if cell.hparams_source == "tuned":
+            assert tuned.values[cell.method].items() <= cell.hparams.items()
+    without = cells(load_study(study, tuned_folder=tuned.folder / "elsewhere"))
+    assert {cell.hparams_source for cell in without} == {"default", "study"}
+    assert {cell.hparams_source for cell in cells(load_study(study))} == {"default", "study"}
+
+
+@pytest.mark.parametrize("arguments", [["--draws", "0"], ["--seeds", "0"]])
+def test_an_empty_budget_is_refused(tmp_path, arguments):
+    write_study(tmp_path / "study.yaml", METHODS)
+    run = tune(tmp_path, *arguments)
+    assert run.returncode == 2 and "must be at least 1" in run.stderr
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,170 @@
+"""The documents tell the truth: commands, studies, names and paths in them exist."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import datasets
+import methods
+import networks
+from analysis import criteria
+from datasets import noise
+from runners.study.config import load_study
+from runners.study.grid import cells, select
+from runners.study.presets import PRESETS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "CONTRIBUTING.md", "results/README.md", "docs/slurm.md")
+}
+FOLDERS = (
+    *("analysis", "benchmarks", "datasets", "docs", "methods", "networks", "runners", "tests"),
+)
+WITH_STUDY = ("run_grid.py", "tune.py", "export_labels.py")
+REFERENCE = ROOT / "results" / "reference" / "default"
+needs_reference = pytest.mark.skipif(
+    not (REFERENCE / "study.json").exists(), reason="the default study is not committed yet"
+)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[list[str]]:
+    """Every command of a block or between backticks, as words without comments."""
+    lines = []
+    for text in DOCUMENTS.values():
+        lines += [line for block in blocks(text, "sh") for line in block.splitlines()]
+        lines += re.findall(r"`((?:make|python) [^`]+)`", text)
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [w[1:] if w and w[0].startswith("PYTHONPATH=") else w for w in words if w]
+
+
+PYTHON = [w[1:] for w in commands() if w[0] == "python" and w[1].endswith(".py")]
+STUDIES = [w for w in PYTHON if Path(w[0]).name in WITH_STUDY and len(w) > 1]
+STUDIES = [w for w in STUDIES if (ROOT / w[1]).is_file()]
+
+
+def values_of(words: list[str], option: str) -> list[str]:
+    return [after for word, after in itertools.pairwise(words) if word == option]
+
+
+@functools.cache
+def help_of(script: str) -> str:
+    command = [sys.executable, str(ROOT / script), "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_command_is_of_a_known_kind():
+    kinds = {words[0] for words in commands()}
+    assert kinds == {"make", "python", ".ci/run"}
+    assert len(STUDIES) > 8 and len({words[0] for words in PYTHON}) > 6
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in PYTHON if w[0] != "tests/check_reference.py"], ids=str
+)
+def test_scripts_and_their_options_exist(words):
+    for option in (word for word in words[1:] if word.startswith("--")):
+        assert re.search(rf"{option}\b", help_of(words[0])), f"{words[0]} has no {option}"
+
+
+@pytest.mark.parametrize("words", STUDIES, ids=str)
+def test_commands_on_a_study_are_accepted(words):
+    study = load_study(ROOT / words[1], values_of(words, "--set"))
+    assert select(cells(study), values_of(words, "--only"))
+
+
+def test_make_commands_name_targets_and_variables_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    for words in (words for words in commands() if words[0] == "make"):
+        for word in words[1:]:
+            name, equals, _ = word.partition("=")
+            assigned = r"\?=" if equals else ":"
+            assert re.search(rf"^{name} *{assigned}", makefile, re.MULTILINE), word
+
+
+@pytest.mark.parametrize("text", blocks(README, "yaml"))
+def test_example_studies_are_valid(text, tmp_path):
+    (tmp_path / "study.yaml").write_text(text)
+    assert cells(load_study(tmp_path / "study.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("benchmark.yaml", 63),
+        ("benchmarks/cifar10.yaml", 120),
+        ("benchmarks/fashion_mnist.yaml", 126),
+    ],
+)
+def test_the_studies_of_the_repository_have_the_cells_that_they_announce(path, count):
+    grid = cells(load_study(ROOT / path))
+    assert len(grid) == count and {cell.track for cell in grid} == {"fair"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_named_files_exist(name):
+    text = re.sub(r"^```.*?^```$", "", DOCUMENTS[name], flags=re.DOTALL | re.MULTILINE)
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", text)
+    named += re.findall(r"\b([A-Z]+\.md|LICENSE|CITATION\.cff)\b", text)
+    named += [words[0] for words in PYTHON]
+    missing = [path for path in named if not (ROOT / path).exists()]
+    examples = set(re.findall(r"^# (\S+)$", DOCUMENTS["CONTRIBUTING.md"], re.MULTILINE))
+    assert set(missing) <= examples | {"methods/label_smoothing.py"}
+
+
+def test_every_test_that_the_page_on_slurm_names_exists():
+    named = re.findall(r"`(\w+\.py)::(\w+)`", DOCUMENTS["docs/slurm.md"])
+    assert len(named) > 10
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / "slurm" / file).read_text(), f"{file}::{name}"
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("Methods", methods.names()),
+        ("Data sets", datasets.names()),
+        ("Noise models", noise.names()),
+        ("How to read the table", list(criteria.CRITERIA)),
+    ],
+)
+def test_tables_of_names_are_complete(section, names):
+    (part,) = re.findall(rf"^##+ {section}\n(.*?)(?=^##)", README, re.DOTALL | re.MULTILINE)
+    assert sorted(re.findall(r"^\| `(\w+)`", part, re.MULTILINE)) == sorted(names)
+
+
+def test_networks_and_presets_are_all_named():
+    assert all(f"`{name}`" in README for name in networks.names())
+    (presets,) = re.findall(r"^\*\*Paper\*\*: `protocol: \{preset: (.*?)\) takes", README, re.M)
+    assert set(re.findall(r"\w+", presets)) - {"or"} == set(PRESETS)
+
+
+def test_documents_and_package_have_one_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(\d.*?)\]", changes, re.MULTILINE)[0] == version
+
+
+@needs_reference
+def test_the_table_and_the_figures_are_those_of_the_committed_study():
+    table = (REFERENCE / "tables" / "accuracy.md").read_text(encoding="utf-8")
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert "\n".join(rows) in README
+    figures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert figures and all((ROOT / path).is_file() for path in figures)

@@ -1,0 +1,172 @@
+"""What a finished cell leaves on disk: the record, its epochs and its samples."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from runners.system.canonical import sha256_of
+from tests.helpers.cli import cell_folder, timeless
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def shape(value):
+    """The structure of a record: keys, and the kind of each value."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return type(value).__name__
+
+
+def test_a_record_has_the_fields_of_the_protocol_and_no_others(found):
+    accuracy = {"epoch": "int", "test": "float"}
+    criteria = {"last": accuracy, "last10": {"epoch": "NoneType", "test": "float"}}
+    criteria |= {"noisy_val": accuracy, "clean_val": "NoneType", "test_peek": accuracy}
+    fits = {"fits_given": "float", "fits_true": "float"}
+    texts = ("dataset", "noise_slug", "noise_display", "method", "label", "display")
+    config = {key: value for key, value in shape(found["metalabelnet"]["config"]).items()}
+    counts = ("train", "noisy_val", "clean_subset", "clean_val", "test")
+    origin = {key: "str" for key in ("git_sha", "fingerprint", "python", "device")}
+    origin |= {key: "str" for key in ("data_sha256", "split_sha256", "processor", "host")}
+    origin |= {"dirty": "bool", "sources": "list", "torch_threads": "int", "attempts": "int"}
+    origin |= {"warnings": "list"}
+    realised = {"realised_rate": "float", "matrix": "list"}
+    expected = {
+        "schema": "int",
+        "key": "str",
+        "cell": {key: "str" for key in texts}
+        | {"seed": "int", "noise": shape(found["metalabelnet"]["cell"]["noise"])},
+        "track": "str",
+        "hparams_source": "str",
+        "privileges": "list",
+        "config": config,
+        "counts": {key: "int" for key in counts},
+        "noise": {"nominal_rate": "float", "labels_sha256": "str", **realised}
+        | {"train_part": realised},
+        "accuracy": criteria,
+        "ensemble_accuracy": "NoneType",
+        "end_of_warmup": "float",
+        "memorisation": {"clean_part": fits, "corrupted_part": fits},
+        "labels": {k: "float" for k in ("accuracy", "on_clean_part", "on_corrupted_part")},
+        "selection": "NoneType",
+        "confusion": "list",
+        "final_weights_sha256": "str",
+        "timing": {key: "float" for key in ("total_s", "train_s", "eval_s", "epoch_s")},
+        "peak_memory_mb": "float",
+        "provenance": origin | {"packages": shape(found["metalabelnet"]["provenance"]["packages"])},
+        "record_sha256": "str",
+    }
+    made = shape(found["metalabelnet"])
+    if made["provenance"]["git_sha"] == "NoneType":  # not in a repository
+        made["provenance"] |= {"git_sha": "str", "dirty": "bool"}
+    assert made == expected
+    assert set(config) == {"dataset", "noise", "method", "seed", "protocol", "hparams"}
+
+
+def test_methods_differ_in_the_parts_of_a_record_that_they_can_fill(found):
+    filled = {
+        label: {
+            part
+            for part in ("ensemble_accuracy", "end_of_warmup", "labels", "selection")
+            if record[part] is not None
+        }
+        for label, record in found.items()
+    }
+    assert filled == {
+        "cross_entropy": set(),
+        "pruned": {"selection"},
+        "co_teaching": {"ensemble_accuracy", "selection"},
+        "metalabelnet": {"end_of_warmup", "labels"},
+    }
+    sources = {label: record["hparams_source"] for label, record in found.items()}
+    assert sources == {**dict.fromkeys(found, "default"), "pruned": "study"}
+    assert found["co_teaching"]["ensemble_accuracy"].keys() == found["pruned"]["accuracy"].keys()
+
+
+def numbers(value) -> list[float]:
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [n for part in inner for n in numbers(part)]
+    return [] if value is None else [value]
+
+
+def test_rates_and_accuracies_are_fractions_and_counts_add_up(found):
+    for label, record in found.items():
+        accuracies = [record["accuracy"], record["ensemble_accuracy"]]
+        tests = [c["test"] for a in accuracies if a for c in a.values() if c]
+        parts = ("memorisation", "labels", "selection", "noise", "end_of_warmup")
+        shares = [n for part in parts for n in numbers(record[part]) if not isinstance(n, str)]
+        assert all(0 <= n <= 1 for n in tests + shares), label
+        counts = record["counts"]
+        assert counts == {
+            "train": 454,
+            "noisy_val": 50,
+            "clean_subset": 8,
+            "clean_val": 0,
+            "test": 256,
+        }
+        confusion = np.array(record["confusion"])
+        assert confusion.sum(1).tolist() == [64] * 4
+        assert record["accuracy"]["last"] == {"epoch": 2, "test": confusion.trace() / 256}
+        for rows in (record["noise"]["matrix"], record["noise"]["train_part"]["matrix"]):
+            assert np.array(rows).sum(1) == pytest.approx(1)
+        assert min(record["timing"].values()) >= 0 < record["peak_memory_mb"]
+
+
+def test_criteria_are_read_off_the_epochs(finished, found):
+    for label, record in found.items():
+        lines = timeless(cell_folder(finished.results, label) / "epochs.jsonl")
+        test = [line["test"] for line in lines]
+        best = 1 if lines[1]["noisy_val"] > lines[0]["noisy_val"] else 0
+        accuracy = record["accuracy"]
+        assert accuracy["last10"]["test"] == pytest.approx(sum(test) / 2)
+        assert accuracy["noisy_val"] == {"epoch": best + 1, "test": test[best]}
+        assert accuracy["test_peek"]["test"] == max(test)
+        assert record["end_of_warmup"] in (None, test[0])
+
+
+def test_checksums_of_a_record_are_those_of_its_content(finished, found):
+    for label, record in found.items():
+        folder = cell_folder(finished.results, label)
+        assert record["key"] == sha256_of(record["config"])
+        assert folder.name.endswith(f"__{label}__s0__{record['key'][:8]}")
+        body = {key: value for key, value in record.items() if key != "record_sha256"}
+        assert record["record_sha256"] == sha256_of(body)
+        hashes = [record["final_weights_sha256"], record["noise"]["labels_sha256"]]
+        hashes += [record["provenance"][k] for k in ("data_sha256", "split_sha256", "fingerprint")]
+        assert all(SHA256.fullmatch(text) for text in hashes)
+        assert record["provenance"]["torch_threads"] == record["provenance"]["attempts"] == 1
+
+
+def test_epochs_hold_one_line_an_epoch_of_finite_json_numbers(finished, found):
+    for label in found:
+        path = cell_folder(finished.results, label) / "epochs.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [line["epoch"] for line in lines] == [1, 2]
+        for line in lines:
+            assert {"lr", "train", "test", "noisy_val", "memorisation", "seconds"} <= set(line)
+            assert all(math.isfinite(number) for number in numbers(line))
+            assert line["clean_val"] is None and 0 < line["train_seconds"] <= line["seconds"]
+
+
+def test_samples_hold_one_row_a_training_image(finished, found):
+    for label, record in found.items():
+        with np.load(cell_folder(finished.results, label) / "samples.npz") as file:
+            columns = dict(file)
+        expected = {"index", "given_label", "prediction", "given_probability"}
+        expected |= {"corrected_label"} if record["labels"] else set()
+        expected |= {"clean_probability"} if record["selection"] else set()
+        assert set(columns) == expected
+        assert all(column.shape == (454,) for column in columns.values())
+        assert len(np.unique(columns["index"])) == 454
+        given = columns["given_label"]
+        memorised = record["memorisation"]
+        rate = record["noise"]["train_part"]["realised_rate"]
+        parts = (memorised["clean_part"], 1 - rate), (memorised["corrupted_part"], rate)
+        fits = sum(part["fits_given"] * weight for part, weight in parts)
+        assert (columns["prediction"] == given).mean() == pytest.approx(fits)
+        assert np.all((columns["given_probability"] >= 0) & (columns["given_probability"] <= 1))

@@ -1,0 +1,221 @@
+"""A study file is accepted, or every mistake of it is explained in a sentence."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import datasets
+import methods
+import networks
+from datasets import noise
+from runners.cell.schedule import learning_rate
+from runners.study.config import Study, load_study
+from runners.study.grid import cells
+from runners.study.presets import PRESETS
+from runners.system.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+BAD = Path(__file__).parent / "bad_configs"
+AXES = "axes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
+STUDY = f"study: s\n{AXES}"
+
+
+def load(tmp_path: Path, text: str, *overrides: str, tuned: str = "", **options) -> Study:
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "tuned").mkdir(exist_ok=True)
+    if tuned:
+        (tmp_path / "tuned" / "simulated.yaml").write_text(tuned, encoding="utf-8")
+    folder = tmp_path / "tuned"
+    return load_study(tmp_path / "s.yaml", overrides, tuned_folder=folder, **options)
+
+
+def problems(tmp_path: Path, text: str, *overrides: str, **options) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, *overrides, **options)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BAD.glob("*.yaml")))
+def test_each_bad_study_is_refused_with_exactly_its_sentences(name, monkeypatch):
+    monkeypatch.chdir(BAD)
+    expected = Path(f"{name}.txt").read_text(encoding="utf-8")
+    for word, known in {
+        "{methods}": methods.names(),
+        "{datasets}": datasets.names(),
+        "{noises}": noise.names(),
+        "{networks}": networks.names(),
+    }.items():
+        expected = expected.replace(word, ", ".join(known))
+    with pytest.raises(ConfigError) as caught:
+        load_study(Path(f"{name}.yaml"), [])
+    assert caught.value.problems == expected.splitlines()
+
+
+def test_the_default_study_is_accepted_and_has_63_cells():
+    study = load_study(ROOT / "benchmark.yaml", [])
+    assert study.name == "default"
+    assert len(cells(study)) == 63
+
+
+def test_planning_imports_neither_torch_nor_pandas_nor_matplotlib():
+    code = (
+        "import sys; from pathlib import Path;"
+        "import runners.study.config as c, runners.study.grid as g;"
+        "g.cells(c.load_study(Path('benchmark.yaml'), []));"
+        "print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "set()", run.stderr
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
+    study = load(
+        tmp_path,
+        "study: s\naxes:\n  dataset: simulated\n  noise: {name: symmetric, rate: 4e-1}\n"
+        "  method: {name: gce, q: 5e-1}\n  seed: 2e0\nprotocol: {lr: 1e-4, epochs: 1e1}\n",
+    )
+    assert (study.protocol.lr, study.protocol.epochs, study.seeds) == (1e-4, 10, (0, 1))
+    assert study.noises[0].params["rate"] == 0.4
+    assert study.methods[0].named == {"q": 0.5}
+
+
+def test_an_override_wins_over_the_file_before_anything_is_checked(tmp_path):
+    text = f"{STUDY}protocol: {{epochs: 0}}\nrun:\n"
+    study = load(tmp_path, text, "protocol.epochs=2", "run.workers=0", "axes.method=[mw_net]")
+    assert (study.protocol.epochs, study.run.workers) == (2, 0)
+    assert [entry.method for entry in study.methods] == ["mw_net"]
+
+
+def test_mistakes_of_an_override_name_set_as_their_source(tmp_path):
+    found = problems(
+        tmp_path,
+        STUDY,
+        "protocol.epoch=2",
+        "protocol.lr=0",
+        "axes.method=[gce",
+        "axes.noise=cleen",
+        "run.workers",
+    )
+    assert len(found) == 5 and all(sentence.startswith("--set") for sentence in found)
+    assert any("protocol.epoch" in s and "did you mean protocol.epochs?" in s for s in found)
+    assert any(s.startswith("--set: protocol.lr: 0 is not allowed: must be") for s in found)
+
+
+def test_labels_name_what_a_variant_sets(tmp_path):
+    entries = "[{name: gce, q: [0.5, 1]}, {name: gce, label: mine, q: [0.25, 0.75]}, gce]"
+    study = load(tmp_path, STUDY, f"axes.method={entries}")
+    shown = [(entry.label, entry.display) for entry in study.methods]
+    assert shown == [
+        ("gce-q0.5", "gce-q0.5"),
+        ("gce-q1", "gce-q1"),
+        ("mine-q0.25", "mine-q0.25"),
+        ("mine-q0.75", "mine-q0.75"),
+        ("gce", methods.declaration("gce").display),
+    ]
+
+
+def test_lists_inside_entries_multiply(tmp_path):
+    study = load(tmp_path, STUDY, "axes.noise={name: [symmetric, pair_flip], rate: [0.1, 0.2]}")
+    assert [(entry.params["name"], entry.params["rate"]) for entry in study.noises] == [
+        ("symmetric", 0.1),
+        ("symmetric", 0.2),
+        ("pair_flip", 0.1),
+        ("pair_flip", 0.2),
+    ]
+
+
+def test_hyper_parameters_come_from_study_then_tuned_then_defaults(tmp_path):
+    entries = "axes.method=[gce, {name: gce, label: a, truncated: true}, mw_net]"
+    made = cells(load(tmp_path, STUDY, entries, tuned="gce: {q: 4e-1}\n"))
+    assert [(c.hparams.get("q"), c.hparams_source) for c in made] == [
+        (0.4, "tuned"),
+        (0.4, "study"),
+        (None, "default"),
+    ]
+    made = cells(load(tmp_path, STUDY, entries, "protocol.hparams=default"))
+    assert [(c.hparams.get("q"), c.hparams_source) for c in made][:2] == [
+        (0.7, "default"),
+        (0.7, "study"),
+    ]
+
+
+def test_mistakes_of_a_tuned_file_name_that_file(tmp_path):
+    tuned = "gce: {q: 3, r: 1}\nmwnet: {}\nmw_net: 4\n"
+    found = problems(tmp_path, STUDY, tuned=tuned)
+    file = tmp_path / "tuned" / "simulated.yaml"
+    assert len(found) == 4 and all(sentence.startswith(f"{file}: ") for sentence in found)
+    assert any("mwnet" in sentence and "did you mean mw_net?" in sentence for sentence in found)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_preset_is_the_paper_track_and_the_study_wins_over_it(tmp_path, preset):
+    text = f"study: s\naxes: {{dataset: simulated, noise: clean, method: {preset}, seed: 1}}\n"
+    small = ["protocol.clean_subset=8", "protocol.epochs=3"]
+    (cell,) = cells(load(tmp_path, text, f"protocol.preset={preset}", *small))
+    assert (cell.track, cell.hparams_source) == ("paper", "paper")
+    assert cell.protocol["network"] == PRESETS[preset]["network"]
+    assert (cell.protocol["epochs"], cell.protocol["clean_subset"]) == (3, 8)
+    (cell,) = cells(load(tmp_path, text, f"protocol.preset={preset}", "protocol.schedule=cosine",
+                         "protocol.hparams=default", *small))  # fmt: skip
+    assert (cell.track, cell.hparams_source, cell.protocol["milestones"]) == (
+        "paper",
+        "default",
+        [],
+    )
+
+
+def test_a_development_set_is_accepted_in_tuning_runs_only(tmp_path):
+    assert load(tmp_path, STUDY, "protocol.dev=40", tuning=True).protocol.dev == 40
+    (sentence,) = problems(tmp_path, STUDY, "protocol.dev=40")
+    assert "tuning" in sentence
+
+
+def test_asymmetric_noise_is_refused_where_a_data_set_has_no_map(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.get("simulated"), "asymmetric_map", {}, raising=False)
+    (sentence,) = problems(tmp_path, STUDY, "axes.noise={name: asymmetric, rate: 0.4}")
+    assert "axes.noise: asymmetric is not allowed: simulated has no map" in sentence
+
+
+def test_an_outside_method_is_imported_and_labelled_by_its_class(tmp_path, monkeypatch):
+    (tmp_path / "outside_for_test.py").write_text(
+        "from dataclasses import dataclass\nfrom methods.declaration import Declaration, hparam\n"
+        "@dataclass(frozen=True)\nclass Hparams:\n    q: float = hparam(0.7, above=0, high=1)\n"
+        "class Mine:\n    declaration = Declaration('mine', 'Mine', Hparams)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = "axes.method=[{name: 'outside_for_test:Mine', q: [0.5, 0.6]}, 'outside_for_test:Mine']"
+    study = load(tmp_path, STUDY, entry)
+    assert [entry.label for entry in study.methods] == ["Mine-q0.5", "Mine-q0.6", "Mine"]
+    (sentence,) = problems(tmp_path, STUDY, "axes.method='outside_for_test:Missing'")
+    assert "AttributeError" in sentence
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load_study(tmp_path / "none.yaml", [])
+    assert caught.value.problems == [f"{tmp_path / 'none.yaml'}: cannot be read: No such file or directory"]  # noqa: E501  # fmt: skip
+
+
+def test_numbers_beyond_any_bound_are_refused(tmp_path):
+    found = problems(tmp_path, STUDY, "axes.method={name: mw_net, hidden: 1e300}", "axes.seed=1e18")
+    assert [sentence.split(" is not allowed")[0] for sentence in found] == [
+        '--set: axes.method[0].hidden: "1e300"',
+        '--set: axes.seed: "1e18"',
+    ]
+
+
+def test_learning_rates_follow_their_schedules():
+    base = {"lr": 0.2, "epochs": 10, "milestones": [], "gamma": 0.1}
+    cosine = [learning_rate(base | {"schedule": "cosine"}, epoch) for epoch in range(10)]
+    assert cosine[0] == 0.2 and cosine[5] == pytest.approx(0.1)
+    assert cosine[9] == pytest.approx(0.1 * (1 + math.cos(0.9 * math.pi)))
+    step = base | {"schedule": "step", "milestones": [4, 8]}
+    assert [learning_rate(step, epoch) for epoch in (3, 4, 8)] == pytest.approx([0.2, 0.02, 0.002])
+    linear = base | {"schedule": "linear", "milestones": [5]}
+    assert [learning_rate(linear, e) for e in (4, 5, 6, 9)] == pytest.approx([0.2, 0.2, 0.16, 0.04])
+    assert learning_rate(base | {"schedule": "constant"}, 9) == 0.2
