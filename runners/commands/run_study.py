@@ -25,6 +25,6 @@ BACKENDS: dict[str, Command] = {"local": run_here.run, "slurm": run_on_slurm.run
 def run_study(study: Study, options: argparse.Namespace, grid: Sequence[Cell]) -> int:
     """Shows, plans, submits or runs the selected cells of a study; returns the exit code."""
     request = Request(study, options, grid)
-    asked = [command for option, command in COMMANDS.items() if getattr(options, option)]
+    asked = [c for option, c in COMMANDS.items() if getattr(options, option) not in (None, False)]
     command = asked[0] if asked else BACKENDS[study.run.backend]
     return command(request)

@@ -116,7 +116,7 @@ def _time_left(plan: Plan, left: dict[str, float]) -> str:
     if not plan.leases:
         return ""
     waiting = sum(plan.seconds[cell.name] for cell in plan.with_state(State.MISSING))
-    return f"; about {duration((waiting + sum(left.values())) / len(plan.claims))} left"
+    return f"; about {duration((waiting + sum(left.values())) / len(plan.leases))} left"
 
 
 def _next_steps(plan: Plan, command: str) -> list[str]:

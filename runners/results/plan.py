@@ -48,8 +48,8 @@ class Plan:
     """Cells with their states and estimated seconds.
 
     Attributes:
-        sights: cell name -> what its files say.
-        claims: cell name -> who runs it, for the cells that are being run.
+        statuses: cell name -> what its files say.
+        leases: cell name -> who runs it, for the cells that are being run.
         states: cell name -> state; RUNNING for the cells that are being run, unless SUSPENDED.
         seconds: cell name -> estimated duration.
         measured: names of the cells whose estimate comes from finished neighbours.

@@ -71,6 +71,6 @@ def test_the_time_left_counts_what_is_queued(study):
     seconds = dict.fromkeys(NAMES, 3600.0)
     claimed = {NAMES[0]: LeaseInfo(None, 0.0)}
     queue = {name: CellStatus(State.QUEUED) for name in NAMES[1:]}
-    plan = replace(plan, claims=claimed, queue=queue, seconds=seconds)
+    plan = replace(plan, leases=claimed, queue=queue, seconds=seconds)
     said = describe_status(plan, study, "python run.py")
     assert "3 cells: 2 queued, 1 running; about 3.0 h left" in said

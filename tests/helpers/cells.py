@@ -17,6 +17,7 @@ from methods.base import Batch, Method, Task
 from methods.declaration import Privileges
 from runners.cell import trainer
 from runners.cell.build import Data, build_method, build_sets, load_data
+from runners.cell.checkpoint import Checkpointer
 from runners.cell.evaluation import DeviceData
 from runners.cell.seeds import stream, torch_seed
 from runners.study.cell import Cell
@@ -76,8 +77,7 @@ class Ready:
     def train(
         self,
         on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None,
-        warmup: trainer.Warmup | None = None,
-        checkpointer: trainer.Keeper | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> list:
         """Trains as a run does; returns the history."""
         name, seed = self.cell.dataset, self.cell.seed
@@ -88,7 +88,6 @@ class Ready:
             order=lambda epoch: stream("order", name, seed, epoch),
             network_seed=lambda epoch: torch_seed("dropout", name, seed, epoch),
             on_epoch=on_epoch,
-            warmup=warmup,
             checkpointer=checkpointer,
         )
 

@@ -248,8 +248,8 @@ def test_a_signal_ends_a_run_within_ten_seconds_and_its_last_checkpoint_stands(
 
 ASKED_BY_ANOTHER = """
 import signal, subprocess, sys
-from runners.system.signals import stop_requested, wish
-signal.signal(signal.SIGTERM, wish)
+from runners.system.signals import stop_requested, request_stop
+signal.signal(signal.SIGTERM, request_stop)
 ask = "import os, signal; [os.kill(os.getppid(), signal.SIGTERM) for _ in range(100_000)]"
 asking = subprocess.Popen([sys.executable, "-c", ask])
 while asking.poll() is None:

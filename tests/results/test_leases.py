@@ -67,7 +67,7 @@ def test_a_lease_names_host_process_start_device_and_job(leases, monkeypatch):
         assert (said["host"], said["pid"]) == (socket.gethostname(), os.getpid())
         assert said["start"] == fields[19]
         (claim,) = leases.live().values()
-        assert set(leases.live()) == {CELL} and claim.holder == this_process()
+        assert set(leases.live()) == {CELL} and claim.owner == this_process()
         assert (claim.device, claim.job) == ("cuda:1", "4711") and claim.silent_s < 5
     assert leases.live() == {}
 
@@ -121,7 +121,7 @@ def test_a_holder_of_another_machine_is_dead_when_its_heartbeat_has_been_still(l
     silence(lease.path, SILENT_S - 10)
     assert not take(leases)
     (claim,) = leases.live().values()
-    assert claim.holder == FAR and claim.silent_s == pytest.approx(SILENT_S - 10, abs=5)
+    assert claim.owner == FAR and claim.silent_s == pytest.approx(SILENT_S - 10, abs=5)
     silence(lease.path, SILENT_S + 10)
     assert leases.live() == {} and take(leases)
 
@@ -143,7 +143,7 @@ def test_a_lease_that_is_being_written_is_respected_for_a_while(leases, content)
     path = leases.folder / f"{CELL}.3"
     path.write_text(content)
     silence(path, UNWRITTEN_S - 5)
-    assert not take(leases) and leases.live()[CELL].holder is None
+    assert not take(leases) and leases.live()[CELL].owner is None
     silence(path, UNWRITTEN_S + 5)
     assert leases.live() == {} and take(leases)
 
@@ -238,7 +238,7 @@ def test_dead_leases_beside_each_other_are_removed_by_the_next_holder(leases):
 def test_a_process_of_another_process_namespace_counts_as_another_machine(leases):
     with holding(leases.folder, CELL, before=OTHER_NODE) as holder:
         (claim,) = leases.live().values()
-        assert claim.holder.machine != this_process().machine and claim.holder.lives() is None
+        assert claim.owner.machine != this_process().machine and claim.owner.lives() is None
         assert not take(leases)
         holder.kill()
         holder.wait()

@@ -137,7 +137,7 @@ def test_a_controller_that_goes_while_sbatch_runs_is_tried_again_and_then_said(
     cluster.make("sbatch", DOWN)
     assert here("--set", "axes.seed=3") == 1
     said = capsys.readouterr().err
-    assert said.count("trying again in") == 2 and said.count("Unable to contact") == 3
+    assert said.count("retrying in") == 2 and said.count("Unable to contact") == 3
     assert "what was sent is noted, resume later with: python" in said.splitlines()[-1]
     (made,) = read_all(cluster.results / "s").found
     assert [array.state for array in made.arrays] == [Sent.SENDING]
