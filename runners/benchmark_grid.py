@@ -22,6 +22,7 @@ import torch
 from runners.cell.hardware import device_name
 from runners.cell.run_context import RunContext
 from runners.pool.job_queue import JobQueue
+from runners.pool.messages import Failed, Message
 from runners.pool.pool import run_in_pool
 from runners.results.plan import make_plan
 from runners.results.store import StudyFolder
@@ -63,14 +64,14 @@ def seconds(chosen: list[Cell], document: dict, device: str, workers: int, threa
         study.prepare(document)
         began = time.perf_counter()
         context = RunContext(study, threads=threads)
-        jobs = make_plan(chosen, study).jobs(lambda sight: True)
+        jobs = make_plan(chosen, study).jobs(lambda status: True)
         run_in_pool(JobQueue(jobs, study), context, [device] * workers, _refuse_failures)
         return time.perf_counter() - began
 
 
-def _refuse_failures(message: tuple) -> None:
-    if message[0] == "failed":
-        raise RuntimeError(f"{message[1]}: {message[2].reason}")
+def _refuse_failures(message: Message) -> None:
+    if isinstance(message, Failed):
+        raise RuntimeError(f"{message.name}: {message.failure.reason}")
 
 
 def _times(taken: list[float], other: list[float]) -> float:

@@ -10,6 +10,7 @@ from runners.commands.request import Request
 from runners.monitor.progress import Progress
 from runners.pool.devices import choose_devices
 from runners.pool.job_queue import JobQueue
+from runners.pool.messages import RunningElsewhere
 from runners.pool.pool import run_in_pool, run_in_process
 from runners.results.job import Job
 from runners.results.plan import Plan, make_plan
@@ -63,7 +64,7 @@ def execute(
     queue = JobQueue(jobs, context.study, running_elsewhere)
     try:
         for job in running_elsewhere:
-            progress.take(("held", job.cell.name))
+            progress.take(RunningElsewhere(job.cell.name))
         if in_pool:
             run_in_pool(queue, context, devices, progress.take)
         else:

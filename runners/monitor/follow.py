@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 
 from runners.monitor.progress import Progress
 from runners.monitor.status import describe_status
+from runners.pool.messages import Done, EpochOver, Failed, Started
 from runners.results.failures import Failure, Kind
 from runners.results.plan import Plan
 from runners.results.store import SENT, State, StudyFolder
@@ -102,13 +103,13 @@ def _report(name: str, epochs: int, plan: Plan, study: StudyFolder, progress: Pr
     state = plan.states[name]
     if state == State.RUNNING:
         if name not in progress.running:
-            progress.take(("started", name))
-        progress.take(("epoch", name, study.cell(name).finished_epochs(), epochs))
+            progress.take(Started(name))
+        progress.take(EpochOver(name, study.cell(name).finished_epochs(), epochs))
     elif state in (State.DONE, State.STALE):
         status = plan.shown(name)
-        progress.take(("done", name, status.accuracy, status.seconds))
+        progress.take(Done(name, status.accuracy, status.seconds))
     elif state in SENT:
         progress.running.pop(name, None)  # its task waits once more
     else:
         reason = plan.shown(name).note or state
-        progress.take(("failed", name, Failure(Kind.EXITED, reason, reason)))
+        progress.take(Failed(name, Failure(Kind.EXITED, reason, reason)))

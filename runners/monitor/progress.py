@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from tqdm import tqdm
 
+from runners.pool.messages import (
+    Done,
+    EndedElsewhere,
+    EpochOver,
+    Failed,
+    FewerWorkers,
+    Message,
+    Retried,
+    RunningElsewhere,
+    Started,
+)
 from runners.results.store import CellStatus, State
 from runners.system.durations import duration
 
-SENTENCES = {
-    "held": "{0}  is run by another runner; waiting for it",
-    "again": "{0}  {1}; retrying",
-    "fewer": "{0}  out of memory; continues with {1} on its device",
-}
-"""What is said of a cell that has not ended yet, by kind of message."""
-
 
 class Progress:
-    """Follows the messages of a launcher and shows counts by state, rate and time left.
+    """Follows the messages of a run and shows counts by state, rate and time left.
 
     Args:
         seconds: cell name -> estimated duration, for all cells to run.
@@ -44,41 +47,36 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def take(self, message: tuple[Any, ...]) -> None:
-        """Updates the display with one message of the launcher."""
-        kind, name, *rest = message
-        if kind == "started":
-            self.running[name] = 0.0
-        elif kind == "epoch":
-            self.running[name] = rest[0] / rest[1]
-        else:
-            self.running.pop(name, None)
-            if kind in ("done", "failed", "elsewhere"):
-                self._finish(kind, name, rest)
-            else:
-                self._say(SENTENCES[kind].format(name, *rest))
+    def take(self, message: Message) -> None:
+        """Updates the display with one message."""
+        name = message.name
+        self.running.pop(name, None)
+        match message:
+            case Started():
+                self.running[name] = 0.0
+            case EpochOver(_, epoch, epochs):
+                self.running[name] = epoch / epochs
+            case RunningElsewhere():
+                self._say(f"{name}  is run by another runner; waiting for it")
+            case Retried(_, reason):
+                self._say(f"{name}  {reason}; retrying")
+            case FewerWorkers(_, workers):
+                self._say(f"{name}  out of memory; continues with {workers} on its device")
+            case Done(_, accuracy, seconds):
+                self._finish(self.done, name, f"{100 * accuracy:.2f} %  {duration(seconds)}")
+            case Failed(_, failure):
+                self._finish(self.failed, name, f"FAILED: {failure.reason}")
+            case EndedElsewhere(_, CellStatus(state=State.DONE | State.STALE) as status):
+                self._finish(self.done, name, f"{100 * status.accuracy:.2f} %  by another runner")
+            case EndedElsewhere(_, CellStatus() as status):
+                self._finish(self.failed, name, f"FAILED at another runner: {status.note}")
         self.bar.set_description_str(self.status())
 
-    def _finish(self, kind: str, name: str, rest: list[Any]) -> None:
-        if kind == "elsewhere":
-            outcome = self._ended_elsewhere(name, rest[0])
-        elif kind == "done":
-            accuracy, seconds = rest
-            self.done.append(name)
-            outcome = f"{100 * accuracy:.2f} %  {duration(seconds)}"
-        else:
-            self.failed.append(name)
-            outcome = f"FAILED: {rest[0].reason}"
+    def _finish(self, ended: list[str], name: str, outcome: str) -> None:
+        ended.append(name)
         self.bar.update()
         finished = len(self.done) + len(self.failed)
         self._say(f"[{finished}/{len(self.seconds)}] {name}  {outcome}")
-
-    def _ended_elsewhere(self, name: str, status: CellStatus) -> str:
-        if status.state in (State.DONE, State.STALE):
-            self.done.append(name)
-            return f"{100 * status.accuracy:.2f} %  by another runner"
-        self.failed.append(name)
-        return f"FAILED at another runner: {status.note}"
 
     def _say(self, line: str) -> None:
         if self.bar.disable:

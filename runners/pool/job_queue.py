@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
+from runners.pool.messages import EndedElsewhere, Retried
 from runners.results.job import Job
 from runners.results.store import State, StudyFolder
-
-Message = tuple[Any, ...]
-"""What happened to a cell: (kind, name, ...). From workers see `runners.pool.worker.attempt`, and
-("epoch", name, epoch, epochs); from runners ("started", name), ("again", name, reason) before a
-retry, ("elsewhere", name, CellStatus) for a cell that another runner has ended, and ("fewer", name,
-workers) where cells that ran out of memory continue with fewer workers on their device."""
-
-Report = Callable[[Message], None]
 
 LOOK_S = 1.0
 """Seconds between looks at what other runners do."""
@@ -27,8 +19,8 @@ class JobQueue:
     """Jobs in the order in which they are started; those that others hold wait aside.
 
     Args:
-        theirs: cells that others are running and that are waited for without being wanted: they
-            are run here only if they end with a failure that may pass.
+        running_elsewhere: cells that others are running and that are waited for without being
+            wanted: they are run here only if they end with a failure that may pass.
     """
 
     def __init__(
@@ -58,16 +50,16 @@ class JobQueue:
     def retry(self, job: Job) -> None:
         """Gives back a job whose attempt has failed here, for another one."""
         state, attempts = job.version
-        # How the failure looks. Not looked up: another runner may have gone on from there already.
+        # How the failure looks. Not looked up: another runner may have taken it up already.
         version = (State.FAILED if state == State.MISSING else state), attempts + 1
         self.put_back(replace(job, version=version, retries=job.retries - 1))
 
-    def after_others(self, job: Job) -> Message | None:
+    def after_others(self, job: Job) -> EndedElsewhere | Retried | None:
         """Takes back a job that another process has run, if there is still something to do.
 
         Returns:
-            ("elsewhere", name, CellStatus) if the cell has ended, ("again", name, reason) if it has
-            failed in a way that may pass, None if its holder was cut off and it is wanted.
+            What its files say if the cell has ended, a retry if it has failed in a way that may
+            pass, None if its holder was cut off and it is wanted.
         """
         name = job.cell.name
         status = self.study.cell(name).status(job.fingerprint)
@@ -80,10 +72,10 @@ class JobQueue:
             self._waiting.append(
                 replace(job, version=status.version, retries=job.retries - failures)
             )
-            return "again", name, status.note
-        return "elsewhere", name, status
+            return Retried(name, status.note)
+        return EndedElsewhere(name, status)
 
-    def look(self) -> list[Message]:
+    def look(self) -> list[EndedElsewhere | Retried]:
         """Looks after the jobs of others, once a second: what they have ended, what is free again.
 
         Returns:

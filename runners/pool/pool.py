@@ -14,7 +14,21 @@ from multiprocessing.process import BaseProcess
 from runners.cell.run_context import RunContext
 from runners.pool import worker
 from runners.pool.cell_log import copied_to
-from runners.pool.job_queue import LOOK_S, JobQueue, Message, Report
+from runners.pool.job_queue import LOOK_S, JobQueue
+from runners.pool.messages import (
+    DiskFull,
+    EndedElsewhere,
+    EpochOver,
+    Failed,
+    FewerWorkers,
+    Message,
+    OutOfMemory,
+    Report,
+    Retried,
+    RunningElsewhere,
+    Started,
+    Stopped,
+)
 from runners.results.failures import of_exit, oom_kills
 from runners.results.job import Job
 from runners.system.errors import FullDisk
@@ -47,7 +61,7 @@ def run_in_process(queue: JobQueue, context: RunContext, device: str, report: Re
         if job is None:
             time.sleep(LOOK_S)
             continue
-        report(("started", job.cell.name))
+        report(Started(job.cell.name))
         _settle(job, worker.attempt(job, context, device, report, copied_to), queue, report)
 
 
@@ -110,7 +124,7 @@ class Pool:
             if idle.job is not None:
                 beside = sum(w.device == idle.device for w in self.workers) - 1
                 idle.job = replace(idle.job, crowded=beside > 0)
-                self.report(("started", idle.job.cell.name))
+                self.report(Started(idle.job.cell.name))
                 with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
                     idle.connection.send(idle.job)
         return any(w.job for w in self.workers)
@@ -121,15 +135,16 @@ class Pool:
             message = busy.connection.recv()
         except (EOFError, OSError):
             message = self._after_death(busy)
-        if message[0] == "epoch":
+        if isinstance(message, EpochOver):
             self.report(message)
             return
         job, busy.job = busy.job, None
-        if message[0] == "crowded":
-            self._fewer(busy, job)
+        if isinstance(message, OutOfMemory):
+            self._continue_with_fewer(busy, job)
             return
-        if message[0] == "stopped" or (message[0] == "failed" and busy.device != "cpu"):
-            _stop([busy])  # it ends, or an error may have broken its CUDA context
+        on_gpu = busy.device != "cpu"  # whose CUDA context an error may have broken
+        if isinstance(message, Stopped) or (on_gpu and isinstance(message, Failed)):
+            _stop([busy])
         if busy.connection.closed:
             self.workers.remove(busy)
             self.workers.append(_start(self.context, busy.device))
@@ -142,39 +157,39 @@ class Pool:
         job, name = dead.job, dead.job.cell.name
         lease = self.context.study.leases.take(name)
         if lease is None:
-            return "held", name
+            return RunningElsewhere(name)
         with lease:
             if self.context.study.cell(name).status(job.fingerprint).version != job.version:
-                return "ended", name  # it died after the end of its cell
+                return EndedElsewhere(name)  # it died after the end of its cell
             failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
-            return "failed", name, worker.note_failure(job, self.context, failure, lease)
+            return Failed(name, worker.note_failure(job, self.context, failure, lease))
 
-    def _fewer(self, busy: _Worker, job: Job) -> None:
-        """Goes on with fewer workers where memory ran out for several cells on one device."""
+    def _continue_with_fewer(self, busy: _Worker, job: Job) -> None:
+        """Continues with fewer workers where memory ran out for several cells on one device."""
         beside = [w for w in self.workers if w.device == busy.device and w is not busy]
         _stop([busy])  # its memory is needed
         self.workers.remove(busy)
         if not beside:  # the others have left already, for the same reason
             self.workers.append(_start(self.context, busy.device))
-        self.report(("fewer", job.cell.name, max(1, len(beside))))
+        self.report(FewerWorkers(job.cell.name, max(1, len(beside))))
         self.queue.put_back(job)
 
 
 def _settle(job: Job, message: Message, queue: JobQueue, report: Report) -> None:
     """Reports the end of an attempt, or gives the job back for another one."""
-    kind, name = message[:2]
-    if kind == "disk":
-        raise FullDisk(message[2])
-    if kind == "held":
-        queue.put_aside(job)
-    elif kind == "stopped":
-        message = "again", name, "was asked to end"
-        queue.put_back(replace(job, retries=max(0, job.retries - 1)))
-    elif kind == "failed" and message[2].transient and job.retries:
-        message = "again", name, message[2].reason
-        queue.retry(job)
-    elif kind == "ended":
-        message = queue.after_others(job) or ("again", name, "was cut off at another runner")
+    match message:
+        case DiskFull(_, sentence):
+            raise FullDisk(sentence)
+        case RunningElsewhere():
+            queue.put_aside(job)
+        case Stopped(name):
+            message = Retried(name, "was asked to end")
+            queue.put_back(replace(job, retries=max(0, job.retries - 1)))
+        case Failed(name, failure) if failure.transient and job.retries:
+            message = Retried(name, failure.reason)
+            queue.retry(job)
+        case EndedElsewhere(name):
+            message = queue.after_others(job) or Retried(name, "was cut off at another runner")
     report(message)
 
 

@@ -20,7 +20,18 @@ from typing import Any
 
 from runners.cell.run_context import RunContext
 from runners.pool.cell_log import logged_to
-from runners.pool.job_queue import Message
+from runners.pool.messages import (
+    DiskFull,
+    Done,
+    EndedElsewhere,
+    EpochOver,
+    Failed,
+    Message,
+    OutOfMemory,
+    Report,
+    RunningElsewhere,
+    Stopped,
+)
 from runners.results.failures import Failure, Kind, is_full_disk, of_error
 from runners.results.job import Job
 from runners.results.leases import Lease, LeaseLost
@@ -68,7 +79,7 @@ def attempt(
     job: Job,
     context: RunContext,
     device: str,
-    send: Callable[[Message], None],
+    send: Report,
     log_to: Callable[[Path], contextlib.AbstractContextManager],
 ) -> Message:
     """Runs one cell under its lease, whatever happens in it; returns the closing message.
@@ -77,34 +88,29 @@ def attempt(
         log_to: `logged_to` or `copied_to` of `runners.pool.cell_log`.
 
     Returns:
-        ("done", name, accuracy, seconds), ("failed", name, Failure) with `failed.json` written,
-        ("held", name) where another process runs the cell, ("ended", name) where one has ended it
-        since the job was made, ("crowded", name) where memory ran out beside other cells, ("disk",
-        name, sentence) where nothing more can be written or the study's folder cannot be used,
-        ("stopped", name) where this process was asked to end and has written a checkpoint.
+        `Done`, `Failed`, `RunningElsewhere`, `EndedElsewhere`, `OutOfMemory`, `DiskFull` or
+        `Stopped`.
     """
     name = job.cell.name
     folder = context.study.cell(name)
     try:
         lease = context.study.leases.take(name, f"{device} ({context.warning})".replace(" ()", ""))
         if lease is None:
-            return "held", name
+            return RunningElsewhere(name)
         with lease:
             if folder.status(job.fingerprint).version != job.version:
-                return "ended", name
+                return EndedElsewhere(name)
             with log_to(folder.log):
                 return _run(job, context, device, send, lease)
     except LeaseLost:
-        return "held", name
+        return RunningElsewhere(name)
     except StopRequested:
-        return "stopped", name
+        return Stopped(name)
     except OSError as error:  # what is the cell's own fault is a failure by now
-        return "disk", name, f"{error.filename or folder.path}: {error.strerror}"
+        return DiskFull(name, f"{error.filename or folder.path}: {error.strerror}")
 
 
-def _run(
-    job: Job, context: RunContext, device: str, send: Callable[[Message], None], lease: Lease
-) -> Message:
+def _run(job: Job, context: RunContext, device: str, send: Report, lease: Lease) -> Message:
     name = job.cell.name
     try:
         record = _record(job, context, device, send, lease)
@@ -117,14 +123,14 @@ def _run(
         print(details, file=sys.stderr, flush=True)
         failure = of_error(error, details)
         if failure.kind == Kind.MEMORY and job.crowded:
-            return "crowded", name
-        return "failed", name, note_failure(job, context, failure, lease)
+            return OutOfMemory(name)
+        return Failed(name, note_failure(job, context, failure, lease))
     last = record["accuracy"]["last"]
-    return "done", name, last.get("test", last.get("dev")), record["timing"]["total_s"]
+    return Done(name, last.get("test", last.get("dev")), record["timing"]["total_s"])
 
 
 def _record(
-    job: Job, context: RunContext, device: str, send: Callable[[Message], None], lease: Lease
+    job: Job, context: RunContext, device: str, send: Report, lease: Lease
 ) -> dict[str, Any]:
     """Runs a cell; raises what it raises, and what stands in the way of torch or of the device."""
     import torch
@@ -142,7 +148,7 @@ def _record(
     def report(entry: dict[str, Any]) -> None:
         judged = entry.get("test", entry.get("dev"))
         logging.getLogger("cell").info("epoch %d accuracy %.4f", entry["epoch"], judged)
-        send(("epoch", name, entry["epoch"], epochs))
+        send(EpochOver(name, entry["epoch"], epochs))
 
     return run_cell(job.cell, context, torch.device(device), report, lease.check)
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from runners.pool.devices import count_gpus
-from runners.pool.job_queue import JobQueue, Message
+from runners.pool.job_queue import JobQueue
+from runners.pool.messages import EndedElsewhere, Failed, Message
 from runners.pool.pool import Pool
 from runners.pool.worker import note_failure
 from runners.results.failures import Failure, Kind
+from runners.results.store import CellStatus
 from runners.slurm import attempts
 from runners.slurm.task_spec import TaskSpec, read_task_spec
 from runners.study.slurm_times import text_of
@@ -125,9 +127,10 @@ def devices_here(spec: TaskSpec) -> tuple[list[str], str]:
 
 
 def _say(message: Message) -> None:
-    kind, name, *rest = message
-    if kind == "failed":
-        rest = [rest[0].reason]
-    elif kind == "elsewhere":
-        rest = [rest[0].state]
-    print(kind, name, *rest, flush=True)
+    match message:
+        case Failed(name, failure):
+            print("failed", name, failure.reason, flush=True)
+        case EndedElsewhere(name, CellStatus(state=state)):
+            print("ended elsewhere", name, state, flush=True)
+        case _:
+            print(message, flush=True)

@@ -9,6 +9,7 @@ import pytest
 
 from runners.cell.run_context import RunContext
 from runners.pool.job_queue import JobQueue
+from runners.pool.messages import Failed
 from runners.pool.pool import run_in_pool, run_in_process
 from runners.results.failures import Kind, of_error, of_exit
 from runners.results.job import Job
@@ -19,8 +20,8 @@ from tests.helpers.cli import cell_folder, records, run_grid, write_study
 NO_DEVICE = "cuda:99"
 
 
-def in_pool(backlog, place, device, report) -> None:
-    run_in_pool(backlog, place, [device], report)
+def in_pool(queue, context, device, report) -> None:
+    run_in_pool(queue, context, [device], report)
 
 
 @pytest.mark.parametrize("launch", [in_pool, run_in_process])
@@ -29,8 +30,8 @@ def test_a_device_that_cannot_be_used_fails_each_cell_with_its_traceback(launch,
     cells = [make_cell("cross_entropy", seed=seed, epochs=1) for seed in range(2)]
     jobs = [Job(cell, (State.MISSING, 0), "today") for cell in cells]
     launch(JobQueue(jobs, place.study), place, NO_DEVICE, messages.append)
-    ends = [message for message in messages if message[0] == "failed"]
-    assert [name for _, name, _ in ends] == [cell.name for cell in cells]
+    ends = [message.name for message in messages if isinstance(message, Failed)]
+    assert ends == [cell.name for cell in cells]
     for cell in cells:
         left = json.loads(place.study.cell(cell.name).failed.read_text())
         assert left["kind"] in (Kind.RAISED, Kind.CUDA) and "worker ended" not in left["reason"]
