@@ -16,7 +16,7 @@ import pytest
 
 from runners.results.provenance import ROOT
 
-FOLDER = ROOT / "tests" / "bad_configs"
+FOLDER = ROOT / "tests" / "study" / "bad_configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.args"))
 
 
