@@ -10,17 +10,21 @@ from methods.base.method import (
     Task,
     epochs_of_share,
     outputs_in_order,
+    overrides,
     register,
     set_learning_rate,
 )
+from methods.base.sampler import Sampler
 
 __all__ = [
     "Batch",
     "LossMethod",
     "Method",
+    "Sampler",
     "Task",
     "epochs_of_share",
     "outputs_in_order",
+    "overrides",
     "register",
     "set_learning_rate",
 ]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from methods.base.sampler import Sampler
 from methods.declaration import Declaration, Privileges
 
 
@@ -21,11 +22,18 @@ class Batch(NamedTuple):
         images: (B, C, H, W) float, normalised and augmented.
         labels: (B,) int64, noisy; true in batches of the clean subset.
         index: (B,) int64, position in the training set (or in the clean subset).
+        further: the views after the first that the method declares, each like `images`.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
+    further: tuple[Tensor, ...] = ()
+
+    @property
+    def views(self) -> tuple[Tensor, ...]:
+        """All views of the images, in the order of the declaration."""
+        return (self.images, *self.further)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Task:
         clean_source: augment -> next Batch of the clean subset.
         realised_rate: share of wrong labels in the whole training part.
         matrix: (C, C) float transition matrix, rows are clean classes.
+        sampler: name -> a new `Sampler` of the training set, in the declared views; to be made in
+            the method's constructor and kept as an attribute.
     """
 
     classes: int
@@ -58,6 +68,7 @@ class Task:
     clean_source: Callable[[bool], Batch] | None = None
     realised_rate: float | None = None
     matrix: Tensor | None = None
+    sampler: Callable[[str], Sampler] | None = None
 
     def _require(self, privilege: Privileges) -> None:
         if privilege not in self.granted:
@@ -116,6 +127,9 @@ class Method(nn.Module):
         """One update. Returns scalars to log as tensors on the device, "loss" among them."""
         raise NotImplementedError
 
+    def end_epoch(self, epoch: int) -> None:
+        """Called after the last step of each epoch (from 0), before anything is evaluated."""
+
     def predict(self, images: Tensor) -> Tensor:
         """(B, C) class probabilities of the reported network."""
         return self.network(images).softmax(1)
@@ -160,6 +174,15 @@ def register(declaration: Declaration) -> Callable[[type[Method]], type[Method]]
         return cls
 
     return decorate
+
+
+def overrides(method_class: type[Method], name: str) -> bool:
+    """Whether a class has its own version of a method of `Method`.
+
+    A method that overrides `predict_members`, `corrected_labels` or `clean_probability` has an
+    ensemble, corrected labels or clean probabilities.
+    """
+    return getattr(method_class, name) is not getattr(Method, name)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

@@ -100,6 +100,16 @@ class Declaration:
     """Values of the paper track (`protocol.hparams: paper`) that differ from the defaults."""
     cost: float = 1.0
     """Time of a whole training in trainings by cross-entropy; a guess, used by plans only."""
+    views: tuple[str, ...] = ("weak",)
+    """Views of each training image in a batch: the first is the protocol's, "weak" for all methods;
+    further ones are "weak" (drawn again) or "strong"."""
+
+    def __post_init__(self) -> None:
+        if self.views[:1] != ("weak",) or not set(self.views) <= {"weak", "strong"}:
+            raise ValueError(
+                f"{self.name}: views {self.views} are not allowed: must be weak, then any number "
+                "of weak and strong"
+            )
 
     @property
     def fields(self) -> dict[str, Field]:

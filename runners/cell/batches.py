@@ -7,16 +7,14 @@ whole epoch or pass at once, so CPU and GPU see the same views.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-PAD = 4
-"""Pixels of black border before a random crop, the field's habit for 32x32 images."""
+from runners.cell.views import crop_and_flip, draw_all, draw_views, strong_view
 
 Parts = tuple[Tensor, Tensor, Tensor]
 """Images (B, C, H, W) float, labels (B,) int64, index (B,) int64."""
@@ -65,42 +63,25 @@ class ImageSet:
             images = crop_and_flip(images, views)
         return images * self.scale + self.shift, self.labels[index], index
 
+    def views(
+        self, index: Tensor, strengths: Sequence[str], draws: Sequence[Tensor | None]
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+        """The parts of a batch: first view, labels, index, further views."""
+        images, labels, index = self.take(index, draws[0])
+        further = tuple(
+            strong_view(self.images[index], drawn, self.scale, self.shift)
+            if strength == "strong"
+            else self.take(index, drawn)[0]
+            for strength, drawn in zip(strengths[1:], draws[1:], strict=True)
+        )
+        return images, labels, index, further
+
     def in_order(self, size: int) -> Iterator[Parts]:
         """All samples once, unaugmented, in batches of at most `size`."""
         index = torch.arange(len(self), device=self.labels.device)
         for start in range(0, len(self), size):
             images = self.images[start : start + size] * self.scale + self.shift
             yield images, self.labels[start : start + size], index[start : start + size]
-
-
-def draw_views(rng: np.random.Generator, count: int, augment: str) -> np.ndarray | None:
-    """Random views (count, 4) int64: row offset, column offset, horizontal, vertical flip.
-
-    Args:
-        augment: "none" (gives None), "crop_flip" or "crop_flip_vflip".
-    """
-    if augment == "none":
-        return None
-    views = rng.integers(0, [2 * PAD + 1, 2 * PAD + 1, 2, 2], size=(count, 4))
-    if augment == "crop_flip":
-        views[:, 3] = 0
-    return views
-
-
-def crop_and_flip(images: Tensor, views: Tensor) -> Tensor:
-    """Pads (B, C, H, W) by `PAD`, then crops and flips each image by its row of `views` (B, 4)."""
-    count, channels, height, width = images.shape
-    rows = _positions(views[:, 0], views[:, 3], height)
-    columns = _positions(views[:, 1], views[:, 2], width)
-    padded = F.pad(images, (PAD, PAD, PAD, PAD))
-    batch = torch.arange(count, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[batch, channel, rows[:, None, :, None], columns[:, None, None, :]]
-
-
-def _positions(offset: Tensor, flip: Tensor, length: int) -> Tensor:
-    steps = torch.arange(length, device=offset.device)[None, :]
-    return offset[:, None] + torch.where(flip[:, None] == 1, length - 1 - steps, steps)
 
 
 def upload(values: np.ndarray, device: torch.device) -> Tensor:
@@ -110,20 +91,29 @@ def upload(values: np.ndarray, device: torch.device) -> Tensor:
 
 
 def epoch_batches(
-    data: ImageSet, rng: np.random.Generator, batch_size: int, augment: str, start: int = 0
-) -> Iterator[Parts]:
+    data: ImageSet,
+    rng: np.random.Generator,
+    batch_size: int,
+    augment: str,
+    start: int = 0,
+    strengths: Sequence[str] = ("weak",),
+) -> Iterator[tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]]:
     """One shuffled epoch of floor(N / batch_size) batches (at least one); the rest is dropped.
 
-    `start` leaves out the first batches: the others are the same as without.
+    `start` leaves out the first batches: the others are the same as without. Further views than
+    the first are those of `strengths`.
     """
     size = min(batch_size, len(data))
     steps = len(data) // size
     device = data.labels.device
     order = upload(rng.permutation(len(data))[: steps * size].reshape(steps, size), device)
-    views = draw_views(rng, steps * size, augment)
-    grouped = None if views is None else upload(views.reshape(steps, size, 4), device)
+    grouped = [
+        None if view is None else upload(view.reshape(steps, size, -1), device)
+        for view in draw_all(rng, steps * size, augment, strengths)
+    ]
     for step in range(start, steps):
-        yield data.take(order[step], None if grouped is None else grouped[step])
+        drawn = [None if view is None else view[step] for view in grouped]
+        yield data.views(order[step], strengths, drawn)
 
 
 class EndlessBatches:

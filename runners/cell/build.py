@@ -15,14 +15,16 @@ import datasets
 import methods
 import networks
 from datasets.base import Arrays, Dataset
-from methods.base import Batch, Method, Task
+from methods.base import Batch, Method, Sampler, Task
+from methods.base.sampler import Draws
 from methods.declaration import Privileges
 from runners.cell import evaluation
-from runners.cell.batches import EndlessBatches, ImageSet
+from runners.cell.batches import EndlessBatches, ImageSet, upload
 from runners.cell.noisy_labels import NoisyLabels, noisy_labels
 from runners.cell.schedule import learning_rate
 from runners.cell.seeds import stream, torch_seed
 from runners.cell.splits import Split, split_training_part
+from runners.cell.views import draw_all
 
 if TYPE_CHECKING:
     from runners.study.cell import Cell
@@ -177,6 +179,26 @@ def _task(
         clean_source=None if clean is None else lambda augment: Batch(*clean.next(augment)),
         realised_rate=data.noisy.rate if Privileges.NOISE_RATE in granted else None,
         matrix=matrix if Privileges.TRANSITION_MATRIX in granted else None,
+        sampler=functools.partial(_sampler, cell, sets),
+    )
+
+
+def _sampler(cell: Cell, sets: evaluation.DeviceData, name: str) -> Sampler:
+    protocol, train = cell.protocol, sets.train
+    strengths = methods.declaration(cell.method).views
+
+    def take(index: np.ndarray, draws: Draws) -> Batch:
+        device = train.labels.device
+        drawn = [None if view is None else upload(view, device) for view in draws]
+        return Batch(*train.views(upload(index, device), strengths, drawn))
+
+    return Sampler(
+        name,
+        len(train),
+        min(protocol["batch_size"], len(train)),
+        stream_of_pass=functools.partial(stream, "sampler", cell.dataset, cell.seed, name),
+        draw=functools.partial(draw_all, augment=protocol["augment"], strengths=strengths),
+        take=take,
     )
 
 

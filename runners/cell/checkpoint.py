@@ -21,7 +21,7 @@ import torch
 
 from methods.base import Method
 from runners.cell.evaluation import DeviceData
-from runners.cell.method_state import capture, restore
+from runners.cell.method_state import UnrestorableState, capture, restore, snapshot
 from runners.cell.trainer import TrainState
 from runners.results.failures import Kind, of_error
 from runners.system.files import read_checked, write_checked
@@ -94,6 +94,8 @@ class Checkpointer:
         )
         self.every, self.seconds = every, seconds
         self.notes = Notes()
+        self.constructed: dict[str, Any] = {}
+        self.tried = False
         self.began = self.saved = time.monotonic()
 
     def due(self) -> bool:
@@ -110,6 +112,7 @@ class Checkpointer:
         """Writes a checkpoint; the one before stands until this one is whole on the disk.
 
         Raises:
+            UnrestorableState: the method holds what would not come back as it is.
             runners.system.signals.StopRequested: afterwards, in a process that was asked to end.
         """
         device = sets.train.labels.device
@@ -117,7 +120,7 @@ class Checkpointer:
         content = {
             "identity": self.identity,
             "notes": {**asdict(self.notes), "seconds": seconds},
-            "method": capture(method),
+            "method": capture(method, self.constructed),
             "standing": vars(state),
             "clean_position": sets.clean_batches.position if sets.clean_batches else None,
             "random": torch.get_rng_state(),
@@ -125,6 +128,9 @@ class Checkpointer:
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
+        if not self.tried:
+            _try_to_read(buffer.getvalue(), type(method).__name__)
+            self.tried = True
         self.check_lease()
         write_checked(self.path, buffer.getvalue())
         self.saved = time.monotonic()
@@ -132,12 +138,15 @@ class Checkpointer:
             raise StopRequested
 
     def restore(self, method: Method, sets: DeviceData) -> TrainState | None:
-        """Puts a freshly made method to where it was; None where there is no checkpoint.
+        """Puts a freshly constructed method to where it was; None where there is no checkpoint.
+
+        To be called before the first step, also where nothing is to be taken up.
 
         Raises:
             CheckpointMismatch: the checkpoint is damaged or foreign; `set_aside` it and make
                 the method again.
         """
+        self.constructed = snapshot(method)
         try:
             payload = read_checked(self.path)
         except FileNotFoundError:
@@ -192,3 +201,14 @@ class Checkpointer:
     def remove(self) -> None:
         """Removes the checkpoint, once the record is written; one that was set aside stays."""
         self.path.unlink(missing_ok=True)
+
+
+def _try_to_read(payload: bytes, method: str) -> None:
+    """Raises UnrestorableState where a checkpoint that was just made could not be read again."""
+    try:
+        torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        raise UnrestorableState(
+            f"{method}: a checkpoint of its state_dict cannot be read again ({error}): extra state "
+            "must be numbers, text, tensors and lists or dicts of them"
+        ) from error

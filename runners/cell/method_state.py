@@ -1,15 +1,17 @@
-"""All that makes a method go on to the same bits: everything it holds, as plain values and tensors.
+"""All that makes a method resume to the same bits, as plain values and tensors.
 
 Networks, buffers, optimisers, random generators, and whatever else a method keeps as an attribute:
-numbers, text, tensors, arrays, and lists and mappings of them. What is set once by the constructor
-(the task, the hyper-parameters) is made again by it.
+numbers, text, tensors, arrays, and lists, tuples, dicts and sets of them. What the constructor sets
+and nothing changes (the task, the hyper-parameters, functions) is made again by it. Whatever would
+not come back as it was is refused at the first checkpoint.
 """
 
 from __future__ import annotations
 
-import functools
+import collections
+import enum
 import json
-import logging
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,18 +24,60 @@ from methods.base import Method
 CONSTRUCTED = {"task", "hparams", "declaration"}
 MODULE_PARTS = set(vars(nn.Module()))
 PLAIN = (bool, int, float, str, type(None))
+SEQUENCES = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "size": torch.Size}
+MAPPINGS = {"dict": dict, "ordered_dict": collections.OrderedDict}
+UNCHANGING = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    type,
+    enum.Enum,
+    torch.dtype,
+    torch.device,
+)
+"""What cannot change, so that the constructor makes the same again."""
 
 
-def capture(method: Method) -> dict[str, Any]:
-    """The method's state, readable by `torch.load(weights_only=True)` once it is saved."""
+class UnrestorableState(Exception):
+    """A method keeps something that a checkpoint cannot restore exactly; it is named."""
+
+
+def attributes(method: Method) -> dict[str, Any]:
+    """What a method keeps beside modules, parameters and buffers, by name."""
+    left_out = MODULE_PARTS | CONSTRUCTED
+    return {name: value for name, value in vars(method).items() if name not in left_out}
+
+
+def snapshot(method: Method) -> dict[str, Any]:
+    """`attributes` of a freshly constructed method; later changes of its lists do not show."""
+    return {name: _copied(value) for name, value in attributes(method).items()}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]
+    return {k: _copied(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def capture(method: Method, constructed: Mapping[str, Any]) -> dict[str, Any]:
+    """The method's state, readable by `torch.load(weights_only=True)` once it is saved.
+
+    Args:
+        constructed: `snapshot` of the method as its constructor left it.
+
+    Raises:
+        UnrestorableState: an attribute would not come back as it is.
+    """
     kept = method.state_dict()
     unsaved = {name: b for name, b in method.named_buffers() if name not in kept}
-    attributes = {}
-    for name, value in _attributes(method).items():
-        attributes[name] = _packed(value)
-        if attributes[name] is None:
-            _warn(type(method).__name__, name, type(value).__name__)
-    return {"modules": kept, "unsaved_buffers": unsaved, "attributes": attributes}
+    packer = _Packer(type(method).__name__, [*kept.values(), *unsaved.values()])
+    packed = {}
+    for name, value in attributes(method).items():
+        if isinstance(value, UNCHANGING) and constructed.get(name) is value:
+            continue
+        packed[name] = packer.pack(name, value, constructed.get(name))
+    return {"modules": kept, "unsaved_buffers": unsaved, "attributes": packed}
 
 
 def restore(method: Method, state: Mapping[str, Any]) -> None:
@@ -48,49 +92,98 @@ def restore(method: Method, state: Mapping[str, Any]) -> None:
     for name, value in state["unsaved_buffers"].items():
         buffers[name].copy_(value)
     device = method.task.noisy_labels.device
-    present = _attributes(method)
+    present = attributes(method)
     for name, packed in state["attributes"].items():
-        if packed is not None:
-            setattr(method, name, _unpacked(packed, present.get(name), device))
+        setattr(method, name, _unpacked(packed, present.get(name), device))
 
 
-def _attributes(method: Method) -> dict[str, Any]:
-    left_out = MODULE_PARTS | CONSTRUCTED
-    named = {name: value for name, value in vars(method).items() if name not in left_out}
-    return {name: value for name, value in named.items() if not callable(value)}
+class _Packer:
+    """Turns values into (kind, plain content), and refuses what that would change.
 
+    Args:
+        owner: class of the method, for messages.
+        tensors: those that are kept elsewhere already.
+    """
 
-@functools.cache
-def _warn(method: str, attribute: str, kind: str) -> None:
-    logging.getLogger("cell").warning(
-        "%s.%s is not kept in checkpoints, which hold no %s: keep state in buffers",
-        *(method, attribute, kind),
-    )
+    def __init__(self, owner: str, tensors: list[Any]) -> None:
+        self.owner = owner
+        self.seen = {_storage(tensor) for tensor in tensors if isinstance(tensor, Tensor)}
+        self.containers: set[int] = set()
 
+    def refuse(self, name: str, why: str) -> UnrestorableState:
+        return UnrestorableState(
+            f"{self.owner}.{name} {why}, which a checkpoint cannot restore exactly: keep numbers, "
+            "text, tensors, arrays, and lists, tuples, dicts or sets of them, or an object with "
+            "state_dict and load_state_dict that the constructor makes"
+        )
 
-def _packed(value: Any) -> tuple[str, Any] | None:
-    """A value as (kind, plain content); None for what cannot be kept."""
-    if isinstance(value, PLAIN):
-        return "plain", value
-    if isinstance(value, Tensor):
+    def pack(self, name: str, value: Any, constructed: Any) -> tuple[str, Any]:
+        kind = type(value)
+        if kind in PLAIN:
+            return "plain", value
+        if kind is Tensor:
+            return self._tensor(name, value)
+        if kind is np.ndarray:
+            return "array", self._array(name, value)
+        if isinstance(value, np.generic):
+            return "numpy_scalar", self._array(name, np.asarray(value)[None])
+        if isinstance(value, np.random.Generator | torch.Generator) or _is_stateful(value):
+            return self._stateful(name, value, constructed)
+        if kind in SEQUENCES.values() or kind in MAPPINGS.values():
+            return self._container(name, value, constructed)
+        raise self.refuse(name, f"holds {_article(kind.__name__)}")
+
+    def _tensor(self, name: str, value: Tensor) -> tuple[str, Any]:
+        if value.numel() and _storage(value) in self.seen:
+            raise self.refuse(name, "shares its memory with another tensor of the method")
+        if value.requires_grad:
+            raise self.refuse(name, "holds a tensor with a gradient that is no parameter")
+        self.seen.add(_storage(value))
         return "tensor" if value.device.type == "cpu" else "device_tensor", value.detach()
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return "array", torch.from_numpy(np.ascontiguousarray(value))
-    if isinstance(value, np.generic):
-        return "plain", value.item()
-    if isinstance(value, np.random.Generator):
-        return "numpy_generator", json.dumps(_listed(value.bit_generator.state))
-    if isinstance(value, torch.Generator):
-        return "torch_generator", value.get_state()
-    if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
+
+    def _array(self, name: str, value: np.ndarray) -> Tensor:
+        try:
+            return torch.from_numpy(np.ascontiguousarray(value))
+        except TypeError as error:
+            raise self.refuse(name, f"holds NumPy values of type {value.dtype}") from error
+
+    def _stateful(self, name: str, value: Any, constructed: Any) -> tuple[str, Any]:
+        if type(constructed) is not type(value):
+            raise self.refuse(name, f"holds {_article(type(value).__name__)} made after __init__")
+        if isinstance(value, np.random.Generator):
+            return "numpy_generator", json.dumps(_listed(value.bit_generator.state))
+        if isinstance(value, torch.Generator):
+            return "torch_generator", value.get_state()
         return "stateful", value.state_dict()
-    if isinstance(value, list | tuple):
-        items = [_packed(item) for item in value]
-        return None if None in items else (type(value).__name__, items)
-    if isinstance(value, dict) and all(isinstance(key, PLAIN) for key in value):
-        entries = {key: _packed(item) for key, item in value.items()}
-        return None if None in entries.values() else ("dict", entries)
-    return None
+
+    def _container(self, name: str, value: Any, constructed: Any) -> tuple[str, Any]:
+        if id(value) in self.containers:
+            raise self.refuse(name, "is the same object as another attribute")
+        self.containers.add(id(value))
+        if isinstance(value, dict):
+            kind = next(k for k, t in MAPPINGS.items() if type(value) is t)
+            if not all(type(key) in PLAIN for key in value):
+                raise self.refuse(name, "has keys that are neither numbers nor text")
+            beside = constructed if isinstance(constructed, dict) else {}
+            packed = {k: self.pack(f"{name}[{k!r}]", v, beside.get(k)) for k, v in value.items()}
+            return kind, packed
+        kind = next(k for k, t in SEQUENCES.items() if type(value) is t)
+        beside = dict(enumerate(constructed)) if isinstance(constructed, list | tuple) else {}
+        items = enumerate(value)
+        return kind, [self.pack(f"{name}[{i}]", item, beside.get(i)) for i, item in items]
+
+
+def _is_stateful(value: Any) -> bool:
+    both = hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
+    return both and not isinstance(value, type)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[:1].lower() in 'aeio' else 'a'} {kind}"
 
 
 def _unpacked(packed: tuple[str, Any], present: Any, device: torch.device) -> Any:
@@ -101,6 +194,8 @@ def _unpacked(packed: tuple[str, Any], present: Any, device: torch.device) -> An
             return content.to(device)
         case "array":
             return content.numpy()
+        case "numpy_scalar":
+            return content.numpy()[0]
         case "numpy_generator":
             present.bit_generator.state = json.loads(content)
             return present
@@ -110,13 +205,14 @@ def _unpacked(packed: tuple[str, Any], present: Any, device: torch.device) -> An
         case "stateful":
             present.load_state_dict(content)
             return present
-        case "list" | "tuple":
+        case "dict" | "ordered_dict":
+            beside = present if isinstance(present, dict) else {}
+            items = ((k, _unpacked(v, beside.get(k), device)) for k, v in content.items())
+            return MAPPINGS[kind](items)
+        case "list" | "tuple" | "set" | "frozenset" | "size":
             beside = dict(enumerate(present)) if isinstance(present, list | tuple) else {}
             items = [_unpacked(item, beside.get(i), device) for i, item in enumerate(content)]
-            return tuple(items) if kind == "tuple" else items
-        case "dict":
-            beside = present if isinstance(present, dict) else {}
-            return {k: _unpacked(v, beside.get(k), device) for k, v in content.items()}
+            return SEQUENCES[kind](items)
     return content
 
 

@@ -141,7 +141,8 @@ def _epoch(
         if state.step == 0:
             method.begin_epoch(epoch)
         size, augment = protocol["batch_size"], protocol["augment"]
-        for parts in epoch_batches(sets.train, rng, size, augment, state.step):
+        strengths = method.declaration.views
+        for parts in epoch_batches(sets.train, rng, size, augment, state.step, strengths):
             logged = {k: _to_be_summed(v) for k, v in method.step(Batch(*parts)).items()}
             totals = state.totals
             state.totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
@@ -149,6 +150,7 @@ def _epoch(
             if checkpointer and checkpointer.due():
                 state.seconds = clock.so_far()
                 checkpointer.save(method, sets, state)
+        method.end_epoch(epoch)
         rate = method.optimizer.param_groups[0]["lr"]
         clock.mark()
         metrics = epoch_metrics(method, sets)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from runners.cell.batches import EndlessBatches, ImageSet, crop_and_flip, draw_views, epoch_batches
+from runners.cell.batches import EndlessBatches, ImageSet, epoch_batches
+from runners.cell.views import crop_and_flip, draw_views
 
 CPU = torch.device("cpu")
 MEAN, STD = (0.5, 0.25), (0.2, 0.4)
@@ -88,7 +89,9 @@ def test_in_order_is_every_image_once_unaugmented(size):
 
 
 def epoch(data: ImageSet, size: int, augment: str = "none", seed: int = 0) -> list:
-    return list(epoch_batches(data, np.random.default_rng(seed), size, augment))
+    """Images, labels and index of each batch."""
+    rng = np.random.default_rng(seed)
+    return [parts[:3] for parts in epoch_batches(data, rng, size, augment)]
 
 
 def test_an_epoch_is_a_permutation_without_its_last_incomplete_batch():

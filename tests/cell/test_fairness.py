@@ -41,7 +41,7 @@ def recorded(case: Ready) -> list[Batch]:
 
 
 def test_a_batch_has_no_field_for_clean_labels():
-    assert Batch._fields == ("images", "labels", "index")
+    assert Batch._fields == ("images", "labels", "index", "further")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -100,7 +100,7 @@ def test_all_methods_of_a_setting_meet_the_same_batches_in_the_same_views(settin
     first = setting[ALL[0]][2]
     for *_, seen in setting.values():
         for ours, theirs in zip(seen, first, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+            assert all(torch.equal(a, b) for a, b in zip(ours[:3], theirs[:3], strict=True))
     orders = [batch.index for batch in first]
     assert not torch.equal(torch.cat(orders[:7]), torch.cat(orders[7:]))  # reshuffled
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import enum
+import functools
 import json
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,9 +17,12 @@ import methods
 from methods.base import Method, register
 from methods.declaration import Declaration, Privileges
 from runners.cell.checkpoint import Checkpointer
+from runners.cell.method_state import UnrestorableState
 from runners.cell.run_context import RunContext
+from runners.cell.trainer import TrainState
 from runners.results import provenance
 from tests.helpers.cells import ready
+from tests.helpers.cli import records, run_grid, write_study
 from tests.helpers.interruptions import (
     EPOCHS,
     NAMES,
@@ -97,12 +104,117 @@ def test_whatever_a_method_holds_is_in_its_checkpoint(seconds, tmp_path, monkeyp
     assert_same(*interrupted(cell, tmp_path / "c.pt", 3, 1, seconds), whole, history)
 
 
-def test_what_cannot_be_kept_is_named_in_the_log(tmp_path, caplog):
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+class Level(enum.IntEnum):
+    HIGH = 1
+
+
+@dataclass
+class Own:
+    a: int = 0
+
+
+class OwnList(list):
+    """Looks like a list and may be more."""
+
+
+KEPT = {
+    "numbers": [1, 2.5, True, None, "text"],
+    "tuple in dict": {"a": (1, [2, 3]), 4: {5, 6}},
+    "frozenset": frozenset({1, 2}),
+    "OrderedDict": OrderedDict(b=1, a=2),
+    "torch.Size": torch.Size([2, 3]),
+    "np.float32": np.float32(0.1),
+    "np.int64": [np.int64(3)],
+    "array, reversed": np.arange(6.0)[::-1],
+    "array of booleans": np.array([True, False]),
+    "tensor": [torch.arange(3), torch.zeros(2, dtype=torch.bfloat16)],
+}
+REFUSED = {
+    "lambda": lambda: None,
+    "partial": functools.partial(print, 1),
+    "NamedTuple": Pair(1, 2),
+    "defaultdict": defaultdict(int, a=1),
+    "Counter": Counter("aab"),
+    "deque": deque([1, 2], maxlen=2),
+    "dataclass": Own(3),
+    "IntEnum": Level.HIGH,
+    "a list of another class": OwnList([1]),
+    "deep inside": {"a": [(1, deque())]},
+    "bytes": b"abc",
+    "object": object(),
+    "array of objects": np.array([None], dtype=object),
+    "array of texts": np.array(["a"]),
+    "np.str_": np.str_("a"),
+    "a tensor that wants a gradient": torch.zeros(2, requires_grad=True),
+    "an optimiser made later": torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1),
+    "a generator made later": np.random.default_rng(0),
+    "a dict with odd keys": {(1, 2): 3},
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_what_a_checkpoint_keeps_comes_back_with_its_type_and_value(kind, tmp_path):
+    first, second = (ready(cell_of("gce")) for _ in range(2))
+    settings = (tmp_path / "c.pt", {}, 1, 1e9)
+    one, two = Checkpointer(*settings), Checkpointer(*settings)
+    one.restore(first.method, first.sets)
+    first.method.kept = KEPT[kind]
+    one.save(first.method, first.sets, TrainState())
+    two.restore(second.method, second.sets)
+    assert same(second.method.kept, KEPT[kind])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, and of the same types all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_a_checkpoint_cannot_restore_exactly_is_an_error_that_names_it(kind, tmp_path):
     run = ready(cell_of("gce"))
-    run.method.odd = object()
-    run.train(checkpointer=Checkpointer(tmp_path / "c.pt", {}, 1, 1e9))
-    (said,) = [record.message for record in caplog.records if "not kept" in record.message]
-    assert "GCE.odd" in said and "object" in said
+    begin = run.method.begin_epoch
+
+    def begin_epoch(epoch: int) -> None:
+        begin(epoch)
+        run.method.odd = REFUSED[kind]
+
+    run.method.begin_epoch = begin_epoch
+    with pytest.raises(UnrestorableState, match=r"^GCE\.odd.* cannot restore exactly"):
+        run.train(checkpointer=Checkpointer(tmp_path / "c.pt", {}, 1, 1e9))
+    assert not (tmp_path / "c.pt").exists()
+
+
+def test_one_tensor_under_two_names_is_refused_and_functions_of_the_constructor_are_not(tmp_path):
+    run = ready(cell_of("gce"))
+    run.method.function, run.method.kind = abs, torch.float32
+    checkpointer = Checkpointer(tmp_path / "c.pt", {}, 1, 1e9)
+    assert len(run.train(checkpointer=checkpointer)) == EPOCHS
+    run.method.one = torch.zeros(2)
+    run.method.other = run.method.one[:1]
+    with pytest.raises(UnrestorableState, match=r"GCE\.other shares its memory"):
+        checkpointer.save(run.method, run.sets, TrainState())
+
+
+def test_a_cell_whose_method_cannot_be_kept_fails_with_the_name_of_what_it_holds(tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["misbehaving:Hoards", "gce"], epochs=1)
+    run = run_grid(study, tmp_path / "results", folder=tmp_path)
+    assert run.returncode == 1 and set(records(tmp_path / "results")) == {"gce"}
+    assert "UnrestorableState: Hoards.seen holds a deque" in run.stderr
 
 
 @pytest.fixture

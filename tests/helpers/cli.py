@@ -19,7 +19,7 @@ KILLED = r"the worker was killed by SIGKILL (\(out of memory\?\)|by the kernel: 
 whole machine, so that one elsewhere at the same time changes it."""
 
 OUTSIDE = """
-import os, signal, sys, time
+import collections, os, signal, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 import torch
@@ -61,6 +61,12 @@ class Says(Fit):
 class Exits(Fit):
     def logged(self, loss):
         sys.exit(3)
+
+@register(Declaration("hoards", "Hoards", Hparams))
+class Hoards(Fit):
+    def logged(self, loss):
+        self.seen = collections.deque([1])
+        return loss
 
 @register(Declaration("endless", "Endless", Hparams))
 class Endless(Fit):

@@ -16,7 +16,7 @@ import torch
 
 import methods
 import networks
-from methods.base import Method
+from methods.base import Method, overrides
 from methods.declaration import Choice, Privileges
 from tests.helpers.cells import Ready, batch, make_cell, ready, same_state, tiny_method
 
@@ -99,17 +99,18 @@ def test_predictions_are_probabilities_and_the_reported_network_comes_first(trai
     torch.testing.assert_close(members[0], predicted)
 
 
-def test_only_co_teaching_reports_an_ensemble_beside_network_0(trained):
+def test_who_overrides_the_members_reports_an_ensemble_beside_network_0(trained):
     case, history = trained
-    assert ("ensemble_test" in history[-1]) == (case.cell.method == "co_teaching")
+    assert ("ensemble_test" in history[-1]) == overrides(type(case.method), "predict_members")
 
 
 def test_label_and_clean_probabilities_cover_the_training_set(trained):
     case, _ = trained
     labels, clean = case.method.corrected_labels(), case.method.clean_probability()
-    assert (labels is not None) == (case.cell.method == "metalabelnet")
-    truncated = case.cell.hparams.get("truncated", False)
-    assert (clean is not None) == (case.cell.method == "co_teaching" or truncated)
+    assert (labels is not None) == overrides(type(case.method), "corrected_labels")
+    declines = case.cell.hparams.get("truncated") is False  # GCE selects only where it prunes
+    overridden = overrides(type(case.method), "clean_probability")
+    assert (clean is not None) == (overridden and not declines)
     if labels is not None:
         assert labels.shape == (len(case.sets.train), 4)
         torch.testing.assert_close(labels.sum(1), torch.ones(len(labels)))
