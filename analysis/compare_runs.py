@@ -4,8 +4,9 @@ python analysis/compare_runs.py A B
 
 A and B are study folders, as run or packed, or folders that hold studies. Times, memory, commit,
 code and attempts may differ; all else of the records, the epochs and, where both studies are as
-run, `samples.npz` must be equal. Exit codes: 0 all cells are equal, 1 a cell differs or has no
-valid record in A or B, 2 the folders cannot be compared or no cell has ended in either.
+run, `samples.npz` must be equal. Cells that neither has run are counted and not compared. Exit
+codes: 0 all cells are equal, 1 a cell differs or has no valid record in A or B alone, 2 the folders
+cannot be compared or no cell has ended in either.
 """
 
 from __future__ import annotations
@@ -64,9 +65,13 @@ def main() -> None:
         )
     if is_study(arguments.A) and is_study(arguments.B):
         b = dict(zip(a, b.values(), strict=True))  # two named studies may have two names
-    pairs = list(paired(a, b))
+    planned = list(paired(a, b))
+    pairs = [pair for pair in planned if differences.has_run(pair.cell, pair.a, pair.b)]
     check_platforms(pairs)
-    raise SystemExit(report(pairs))
+    code = report(pairs)
+    if left := len(planned) - len(pairs):
+        print(f"Not compared, as neither A nor B has run them: {left} of {len(planned)} cells.")
+    raise SystemExit(code)
 
 
 def is_study(folder: Path) -> bool:

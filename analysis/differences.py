@@ -22,6 +22,7 @@ CLOCKS = frozenset({"seconds", "train_seconds"})
 # what numpy raises on files that are no archive of arrays, or a damaged one
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError)
 UNREADABLE += (zipfile.BadZipFile, zlib.error)
+MISSING = "missing"
 LONGEST = 60  # characters of a value in a sentence
 ABSENT = object()  # stands for a value that only the other side has
 
@@ -75,20 +76,24 @@ def of_cell(cell: Mapping[str, Any], a: Study | None, b: Study | None) -> str | 
     return found
 
 
+def has_run(cell: Mapping[str, Any], a: Study | None, b: Study | None) -> bool:
+    """Whether a cell has ended in either study, well or not."""
+    troubles = [_trouble(cell["key"], study, "") for study in (a, b)]
+    return not all(trouble and trouble.startswith(MISSING) for trouble in troubles)
+
+
 def _trouble(key: str, study: Study | None, side: str) -> str | None:
     """Why a study has no result for a cell; None if it has one."""
-    planned = {} if study is None else {cell["key"]: cell["name"] for cell in study.cells}
-    if key not in planned:
-        return f"missing in {side}"
+    if study is None or key not in study.planned:
+        return f"{MISSING} in {side}"
     if key in study.records:
         return None
     place = study.sources.get(key, study.folder)
     if not study.packed and (place / "failed.json").is_file():
         return f"failed in {side}{_reason(place / 'failed.json')}"
-    names = {planned[key], place.name}  # a folder may still have the cell's former label
-    if names & set(study.damaged):
-        return f"damaged in {side}"
-    return f"{'of another schema' if names & set(study.other_schema) else 'missing'} in {side}"
+    names = (study.planned[key], place.name)  # a folder may still have the cell's former label
+    wrong = next((study.unusable[name] for name in names if name in study.unusable), MISSING)
+    return f"{wrong} in {side}"
 
 
 def _reason(path: Path) -> str:

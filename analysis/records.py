@@ -59,6 +59,17 @@ class Study:
     without_curves: list[str] = field(default_factory=list)
     _packed_epochs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
 
+    @functools.cached_property
+    def planned(self) -> dict[str, str]:
+        """Name of each planned cell by key."""
+        return {cell["key"]: cell["name"] for cell in self.cells}
+
+    @functools.cached_property
+    def unusable(self) -> dict[str, str]:
+        """What is wrong with a record, by the name of its cell."""
+        damaged = dict.fromkeys(self.damaged, "damaged")
+        return dict.fromkeys(self.other_schema, "of another schema") | damaged
+
     def epochs(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The epoch lines of a finished cell; empty (and noted) where they cannot be read."""
         if self.packed:
