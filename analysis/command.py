@@ -8,13 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis import criteria, records
-from analysis.records import Study, StudyError
+from analysis.records import Study
+from runners.system.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class UsageError(Exception):
-    """A mistake in the arguments; the message is one sentence for the user."""
 
 
 def parser(description: str, product: str) -> argparse.ArgumentParser:
@@ -44,24 +41,24 @@ def chosen(text: str) -> list[str]:
     """Names of criteria out of the argument `--criterion`.
 
     Raises:
-        UsageError: one of them is no criterion.
+        UserError: one of them is no criterion.
     """
     try:
         return criteria.parse(text)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Path]]:
     """The studies that the arguments name, each with its output folder.
 
     Raises:
-        UsageError: none found, or two of one name would share an output folder.
-        StudyError: a folder is no study.
+        UserError: none found, a folder is no study, or two of one name would share an output
+            folder.
     """
     folders = arguments.studies or records.find(arguments.results)
     if not folders:
-        raise UsageError(
+        raise UserError(
             f"no study found under {arguments.results}: run `python runners/run_grid.py "
             f"benchmark.yaml` first, or name a study folder"
         )
@@ -69,7 +66,7 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
     names = [study.name for study in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if arguments.out and twice:
-        raise UsageError(f"--out {arguments.out}: two of the studies have the name {twice}")
+        raise UserError(f"--out {arguments.out}: two of the studies have the name {twice}")
     places = []
     for study in found:
         if arguments.out is None:
@@ -83,7 +80,7 @@ def run(main: Callable[[], None]) -> None:
     """Call a command; a mistake of the user is a sentence on stderr and exit code 2."""
     try:
         main()
-    except (UsageError, StudyError, OSError) as error:
+    except (UserError, OSError) as error:
         if isinstance(error, OSError):
             error = f"cannot use {error.filename}: {error.strerror}"
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)

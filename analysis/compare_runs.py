@@ -23,6 +23,7 @@ sys.path[0] = str(ROOT)
 
 from analysis import command, differences, records
 from analysis.records import Study
+from runners.system.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     a, b = studies(arguments.A), studies(arguments.B)
     if not any(has_ended(study) for study in [*a.values(), *b.values()]):
-        raise command.UsageError(
+        raise UserError(
             f"nothing to compare: neither {arguments.A} nor {arguments.B} has a cell that has ended"
         )
     if is_study(arguments.A) and is_study(arguments.B):
@@ -90,19 +91,19 @@ def studies(folder: Path) -> dict[str, Study]:
     """The study of a folder, or all studies that it holds, by name.
 
     Raises:
-        UsageError: there is no such folder, no study in it, or two of one name.
-        StudyError: a study cannot be read.
+        UserError: there is no such folder, no study in it, two of one name, or one that cannot be
+            read.
     """
     if not folder.is_dir():
-        raise command.UsageError(f"there is no folder {folder}")
+        raise UserError(f"there is no folder {folder}")
     places = [folder] if is_study(folder) else records.find(folder)
     if not places:
-        raise command.UsageError(f"{folder} is no study folder and holds none")
+        raise UserError(f"{folder} is no study folder and holds none")
     found: dict[str, Study] = {}
     for place in places:
         study = records.load(place, fingerprint=lambda _: None)  # what is stale does not matter
         if study.name in found:
-            raise command.UsageError(f"{folder}: two of its studies have the name {study.name}")
+            raise UserError(f"{folder}: two of its studies have the name {study.name}")
         found[study.name] = study
     return found
 
@@ -126,12 +127,12 @@ def check_platforms(pairs: list[Pair]) -> None:
     """Make sure that equal code would have given equal bits.
 
     Raises:
-        UsageError: a cell ran on other hardware, under another torch or with other threads.
+        UserError: a cell ran on other hardware, under another torch or with other threads.
     """
     for pair in pairs:
         unequal = differences.platforms(*pair.records) if pair.records else ""
         if unequal:
-            raise command.UsageError(f"{pair.name} cannot be compared bit for bit: {unequal}")
+            raise UserError(f"{pair.name} cannot be compared bit for bit: {unequal}")
 
 
 def report(pairs: list[Pair]) -> int:

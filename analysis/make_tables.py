@@ -11,8 +11,8 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from analysis import command, criteria, formats, frames, tables
-from analysis.files import write_text
 from analysis.records import Study
+from runners.system.files import write_text
 
 COMBINED = ["last", "noisy_val"]
 

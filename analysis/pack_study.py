@@ -14,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from analysis import command, records
-from analysis.files import replacing, write_text
 from analysis.records import Study
+from runners.system.canonical import SCHEMA
+from runners.system.errors import UserError
+from runners.system.files import write_text
 
 
 def main() -> None:
@@ -28,9 +30,9 @@ def main() -> None:
     arguments = parser.parse_args()
     study = records.load(arguments.study)
     if study.packed:
-        raise command.UsageError(f"{study.folder} is packed already")
+        raise UserError(f"{study.folder} is packed already")
     if not study.records:
-        raise command.UsageError(f"{study.folder} has no finished cell to pack")
+        raise UserError(f"{study.folder} has no finished cell to pack")
     folder = arguments.out or ROOT / "results" / "reference" / study.name
     size = pack(study, folder)
     for sentence in study.sentences():
@@ -52,15 +54,17 @@ def pack(study: Study, folder: Path) -> int:
         cells.append(
             cell | {"fingerprint": records.current_fingerprint(record) if record else None}
         )
-    head = {"schema": records.SCHEMA, "study": study.name, "config": config, "cells": cells}
-    with replacing(folder / "records.jsonl") as file:
-        for cell in study.cells:
-            if cell["key"] in study.records:
-                line = study.records[cell["key"]] | {"epochs": study.epochs(cell)}
-                file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        size = file.tell()
+    head = {"schema": SCHEMA, "study": study.name, "config": config, "cells": cells}
+    lines = [
+        json.dumps(
+            study.records[cell["key"]] | {"epochs": study.epochs(cell)}, separators=(",", ":")
+        )
+        for cell in study.cells
+        if cell["key"] in study.records
+    ]
+    path = write_text(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
     write_text(folder / "study.json", json.dumps(head, indent=1) + "\n")
-    return size
+    return path.stat().st_size
 
 
 if __name__ == "__main__":

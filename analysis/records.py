@@ -7,7 +7,6 @@ A study is live (`study.json` and `cells/<name>/{record.json, epochs.jsonl}`) or
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis import shapes
-from analysis.shapes import SCHEMA
-
-NOT_STUDIES = frozenset({"reference", "speed", "tuning"})
+from runners.results import provenance
+from runners.system.canonical import SCHEMA, sha256_of
+from runners.system.errors import UserError
+from runners.system.names import RESERVED
 
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
-
-
-class StudyError(Exception):
-    """A folder that cannot be read as a study; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -124,21 +120,10 @@ def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + rest
 
 
-def checksum(record: Mapping[str, Any]) -> str:
-    """sha256 (hex) of the canonical JSON of a record without its own `record_sha256`.
-
-    Raises:
-        ValueError, RecursionError: NaN is in it, or it is nested without end; no run writes such.
-    """
-    content = {name: value for name, value in record.items() if name != "record_sha256"}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def find(results: Path) -> list[Path]:
     """Study folders directly under a results folder, sorted; never reference, speed or tuning."""
     return sorted(
-        path.parent for path in results.glob("*/study.json") if path.parent.name not in NOT_STUDIES
+        path.parent for path in results.glob("*/study.json") if path.parent.name not in RESERVED
     )
 
 
@@ -149,8 +134,6 @@ def current_fingerprint(record: Mapping[str, Any]) -> str | None:
 
 @functools.cache
 def _fingerprint(sources: tuple[str, ...]) -> str | None:
-    from runners.results import provenance  # not needed for packed studies, which judge themselves
-
     try:
         if not all((provenance.ROOT / source).is_file() for source in sources):
             return None
@@ -168,7 +151,7 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
             names another is stale. A packed study is judged by its own study file.
 
     Raises:
-        StudyError: no study file, or one that cannot be read.
+        UserError: no study file, or one that cannot be read.
     """
     head = _study_file(folder)
     cells = {cell["key"]: cell for cell in head["cells"]}
@@ -197,9 +180,10 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
 
 
 def _intact(record: dict[str, Any]) -> bool:
-    content = {name: value for name, value in record.items() if name != "epochs"}
+    left_out = ("epochs", "record_sha256")
+    content = {name: value for name, value in record.items() if name not in left_out}
     try:
-        whole = checksum(content) == record.get("record_sha256")
+        whole = sha256_of(content) == record.get("record_sha256")
     except (ValueError, RecursionError):
         return False
     return whole and record.get("schema") == SCHEMA and shapes.is_record(record)
@@ -210,11 +194,11 @@ def _study_file(folder: Path) -> dict[str, Any]:
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise StudyError(f"{folder} is no study folder: it has no readable study.json") from None
+        raise UserError(f"{folder} is no study folder: it has no readable study.json") from None
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path} is no valid JSON ({error})") from None
+        raise UserError(f"{path} is no valid JSON ({error})") from None
     if wrong := shapes.wrong_with_study(head):
-        raise StudyError(f"{path}{wrong}")
+        raise UserError(f"{path}{wrong}")
     return head
 
 

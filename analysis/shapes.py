@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 1
-NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}", re.ASCII)
+from runners.system.canonical import SCHEMA
+from runners.system.names import NAME_ALLOWED, is_name
+
 LARGEST = 1e15
 
 CELL = {
@@ -27,8 +27,8 @@ def wrong_with_study(head: Any) -> str:
     for name, kind in (("study", str), ("config", dict), ("cells", list)):
         if not isinstance(head.get(name), kind):
             return f": {name} is missing or not a {kind.__name__}"
-    if not NAME.fullmatch(head["study"]):
-        return ": study is no name of 1 to 64 of the characters A-Z a-z 0-9 . _ -"
+    if not is_name(head["study"]):
+        return f": study is no name of {NAME_ALLOWED}"
     if not isinstance(head["config"].get("protocol") or {}, dict):
         return ": config.protocol is not a dict"
     if not head["cells"]:

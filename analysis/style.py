@@ -6,6 +6,7 @@ Universal Design, 2008) told apart by colour-blind readers, and a marker for eac
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import notes
-from analysis.files import replacing
+from runners.system.files import write_atomically
 
 PAGE_WIDTH = 6.5  # inches: the text of a letter or A4 page
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#7F7F7F")
@@ -67,7 +68,10 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     paths = []
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         path = stem.with_name(stem.name + suffix)
-        with replacing(path) as file, mpl.rc_context(STYLE):
-            figure.savefig(file, format=suffix[1:], metadata=metadata)
+        image = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            figure.savefig(image, format=suffix[1:], metadata=metadata)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file, image=image: file.write(image.getvalue()))
         paths.append(path)
     return paths

@@ -16,7 +16,8 @@ from datasets import noise
 from methods.declaration import Declaration
 from runners.study import fields
 from runners.study.problems import Problems
-from runners.study.schema import MOST_CELLS, NAME_ALLOWED, is_name
+from runners.study.schema import MOST_CELLS
+from runners.system.names import NAME_ALLOWED, is_name
 
 
 @dataclass(frozen=True)

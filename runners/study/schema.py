@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -10,18 +9,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from runners.study.fields import Real, Whole
 from runners.study.slurm_section import Slurm
+from runners.system.names import NAME_ALLOWED, RESERVED, is_name
 
 MOST_CELLS = 100_000
 MOST_EPOCHS = 100_000
 MOST_SEED = 2**31 - 1
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-RESERVED = ("reference", "speed", "tuning")
-NAME_ALLOWED = "1 to 64 of the characters A-Z a-z 0-9 . _ -"
-
-
-def is_name(value: Any) -> bool:
-    """Whether `value` can be the name of a study or a label: it never leaves its folder."""
-    return isinstance(value, str) and NAME.fullmatch(value) is not None and value not in (".", "..")
 
 
 def _study_name(value: str) -> str:

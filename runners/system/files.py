@@ -93,6 +93,13 @@ def sweep(folder: Path, exclusive: bool = False) -> bool:
     return others
 
 
+def write_text(path: Path, text: str) -> Path:
+    """Writes text atomically as UTF-8, and its folder if need be; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
+    return path
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes a value atomically as indented JSON."""
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"

@@ -15,6 +15,7 @@ import pytest
 from analysis import criteria, frames, records
 from analysis.seed_statistics import summary
 from runners.results import provenance
+from runners.system.errors import UserError
 from tests.helpers.records import (
     ASYMMETRIC,
     CLEAN,
@@ -174,7 +175,7 @@ def test_unreadable_epochs_cost_the_curve_not_the_result(tmp_path):
 def test_a_folder_that_is_no_study_is_one_sentence(tmp_path, text, message):
     if text is not None:
         (tmp_path / "study.json").write_text(text, encoding="utf-8")
-    with pytest.raises(records.StudyError, match=message):
+    with pytest.raises(UserError, match=message):
         records.load(tmp_path)
 
 

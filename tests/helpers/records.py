@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from analysis.records import checksum
+from runners.system.canonical import sha256_of
 
 SYMMETRIC = {"name": "symmetric", "rate": 0.4}
 HARDER = {"name": "symmetric", "rate": 0.6}
@@ -97,7 +97,7 @@ def record(
         "ensemble_accuracy": both,
         "provenance": {"fingerprint": cell["fingerprint"]},
     } | changes  # fmt: skip
-    return made | {"record_sha256": checksum(made)}
+    return made | {"record_sha256": sha256_of(made)}
 
 
 def epoch_lines(cell: dict[str, Any], last: float, best: float) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.records import checksum
+from runners.system.canonical import sha256_of
 from tests.helpers.records import SYMMETRIC, cell, epoch_lines, record, write_study
 
 SCRIPT = Path(__file__).resolve().parents[2] / "analysis" / "compare_runs.py"
@@ -64,7 +64,8 @@ def edit(folder: Path, name: str, change: Callable[[dict[str, Any]], object]) ->
     path = folder / "cells" / name / "record.json"
     made = json.loads(path.read_text(encoding="utf-8"))
     change(made)
-    path.write_text(json.dumps(made | {"record_sha256": checksum(made)}), encoding="utf-8")
+    made.pop("record_sha256", None)
+    path.write_text(json.dumps(made | {"record_sha256": sha256_of(made)}), encoding="utf-8")
 
 
 def edit_epoch(folder: Path, name: str, row: int, change: Callable[[dict[str, Any]], object]):

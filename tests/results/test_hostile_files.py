@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from analysis import command, make_tables
-from analysis.records import StudyError, load
+from analysis.records import load
 from runners.run_grid import main
 from runners.system.canonical import sha256_of
+from runners.system.errors import UserError
 from tests.helpers.cli import cell_folder, write_study
 
 ABSURD = {
@@ -153,7 +154,7 @@ def test_the_name_of_a_study_cannot_leave_the_folder_of_tables(name, folder):
     assert grid() == 0
     path = Path("results/s/study.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "study": name}))
-    with pytest.raises(StudyError, match="study is no name"):
+    with pytest.raises(UserError, match="study is no name"):
         load(path.parent)
 
 
