@@ -135,7 +135,7 @@ def current_fingerprint(record: Mapping[str, Any]) -> str | None:
 @functools.cache
 def _fingerprint(sources: tuple[str, ...]) -> str | None:
     try:
-        if not all((provenance.ROOT / source).is_file() for source in sources):
+        if not all((provenance.ROOT / source).exists() for source in sources):
             return None
         return provenance.fingerprint(sources)
     except (OSError, SyntaxError, ValueError, RecursionError):

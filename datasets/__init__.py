@@ -1,39 +1,49 @@
-"""The registry of data sets: name -> images, labels and facts. Needs numpy only, never torch."""
+"""The data sets: name -> images, labels and facts. Needs numpy and pydantic only, never torch."""
 
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from datasets import base
-from datasets.discovery import import_registered
+from datasets.base import Dataset
+from datasets.registry import Registry
+
+
+def _problem(entry: Any) -> str | None:
+    is_class = isinstance(entry, type) and issubclass(entry, Dataset)
+    return None if is_class else "must be a subclass of datasets.base.Dataset"
+
+
+REGISTRY = Registry("a data set", Path(__file__).parent, "datasets", _problem)
+names, source = REGISTRY.names, REGISTRY.source
+
+
+def get(name: str, parameters: Mapping[str, Any] | None = None) -> Dataset:
+    """The data set of that name; nothing is read from disk before `check` or `load`.
+
+    Args:
+        name: one of `names()`, or `package.module:Class`.
+        parameters: values of its `Parameters`.
+
+    Raises:
+        KeyError: no data set of that name.
+        ImportError: one from outside cannot be imported.
+        pydantic.ValidationError: it has no such parameters.
+    """
+    return _instance(name, json.dumps(dict(parameters or {}), sort_keys=True))
 
 
 @functools.cache
-def _files() -> dict[str, Path]:
-    return import_registered(Path(__file__).parent, "datasets")
+def _instance(name: str, parameters: str) -> Dataset:
+    kind = REGISTRY.load(name)
+    return kind(kind.Parameters(**json.loads(parameters)))
 
 
-def names() -> list[str]:
-    """Names of all data sets, sorted."""
-    _files()
-    return sorted(base.REGISTRY)
-
-
-def get(name: str) -> base.Dataset:
-    """The data set of that name; nothing is read from disk before `check` or `load`.
-
-    Raises:
-        KeyError: no data set of that name.
-    """
-    _files()
-    return base.REGISTRY[name]
-
-
-def source(name: str) -> Path:
-    """The file that implements a data set.
-
-    Raises:
-        KeyError: no data set of that name.
-    """
-    return _files()[type(get(name)).__module__]
+def of(config: str | Mapping[str, Any]) -> Dataset:
+    """The data set of a cell's config: its name, or a mapping with `name` and parameters."""
+    if isinstance(config, str):
+        return get(config)
+    return get(config["name"], {key: value for key, value in config.items() if key != "name"})

@@ -9,29 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import ClassVar
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from datasets.registry import register as register
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-REGISTRY: dict[str, Dataset] = {}
-_Kind = TypeVar("_Kind", bound="type[Dataset]")
 
 
 class DataError(Exception):
     """Data are missing or corrupt; the message is one sentence that says what to do."""
-
-
-def register(kind: _Kind) -> _Kind:
-    """Class decorator: makes a data set known under its `name`.
-
-    Raises:
-        ValueError: the name is taken by another class.
-    """
-    if kind.name in REGISTRY:
-        raise ValueError(f"there are two data sets called {kind.name}")
-    REGISTRY[kind.name] = kind()
-    return kind
 
 
 @dataclass(frozen=True)
@@ -70,8 +59,20 @@ class Arrays:
         return cls(*arrays, sha256=sha256_of_arrays(*arrays))
 
 
+class Parameters(BaseModel):
+    """What a study may set of a data set; by default nothing. Subclasses add fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class Dataset(ABC):
-    """Facts of one data set, and how to load it. Subclasses set the attributes."""
+    """Facts of one data set, and how to load it. Subclasses set the attributes.
+
+    A data set with parameters has a `Parameters` of its own and may set attributes that depend on
+    them in its constructor.
+    """
+
+    Parameters: ClassVar[type[Parameters]] = Parameters
 
     name: str
     display: str
@@ -94,6 +95,9 @@ class Dataset(ABC):
     """What a person types or does to get the data; ends sentences."""
     torchvision_class: str | None = None
     """Name in `torchvision.datasets` through which `datasets/download.py` fetches it."""
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        self.parameters = parameters or self.Parameters()
 
     @property
     def classes(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
+
+from datasets.registry import register as register
 
 
 class Network(nn.Module):
@@ -27,11 +27,6 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes)."""
         return self.head(self.body(images))
-
-
-def register(builder: Callable[[int, int, int], Network]) -> Callable[[int, int, int], Network]:
-    """Marks `builder(channels, size, classes)` as the network of that name (see `networks`)."""
-    return builder
 
 
 def kaiming_convolutions(module: nn.Module) -> None:

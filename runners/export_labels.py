@@ -72,8 +72,8 @@ def export(options: argparse.Namespace) -> int:
     study = load_study(options.study, options.overrides)
     chosen = one_cell_a_file(select(cells(study), options.only))
     root = data_root(options.data, study)
-    for name in dict.fromkeys(cell.dataset for cell in chosen):
-        datasets.get(name).check(root)
+    for dataset in dict.fromkeys(datasets.of(cell.dataset_config) for cell in chosen):
+        dataset.check(root)
     folder = StudyFolder(options.results.resolve(), study.name)
     out = options.out or folder.path / "labels"
     for needed in (folder.noise, out):

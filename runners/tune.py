@@ -39,6 +39,7 @@ from runners.commands.run_study import run_study
 from runners.results.store import StudyFolder
 from runners.study.cell import Cell
 from runners.study.config import Study, load_study
+from runners.study.entries import DatasetEntry
 from runners.study.grid import cells
 from runners.system.errors import UserError
 from runners.system.files import write_atomically
@@ -80,14 +81,16 @@ def _short(method: str) -> str:
     return method.rpartition(":")[2]
 
 
-def tuning_study(path: Path, dataset: str, options: argparse.Namespace) -> Study:
+def tuning_study(path: Path, entry: DatasetEntry, options: argparse.Namespace) -> Study:
     """The study's settings on one data set, with draws as variants and a development set."""
+    dataset = entry.label
+    config = {"name": entry.config} if isinstance(entry.config, str) else entry.config
     overrides = all_overrides(options)
     study = load_study(path, overrides)
     seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
     changed = {
         "study": f"{study.name}-{dataset}",
-        "axes.dataset": [dataset],
+        "axes.dataset": [{**config, "label": dataset}],
         "axes.method": variants(study, dataset, options.draws),
         "axes.seed": seeds,
         "protocol.dev": options.development,
@@ -202,8 +205,8 @@ def tune(options: argparse.Namespace) -> int:
     if not only_part:
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"
-    for dataset in study.datasets:
-        own = tuning_study(options.study, dataset, options)
+    for entry in study.datasets:
+        dataset, own = entry.label, tuning_study(options.study, entry, options)
         grid = cells(own)
         if code := run_study(own, options, grid):
             return code

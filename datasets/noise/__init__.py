@@ -1,39 +1,35 @@
-"""The registry of noise models: one file each. Needs numpy and pydantic only, never torch."""
+"""The noise models: one file each. Needs numpy and pydantic only, never torch."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from datasets.discovery import import_registered
-from datasets.noise import base
-
-
-@functools.cache
-def _files() -> dict[str, Path]:
-    return import_registered(Path(__file__).parent, "datasets.noise")
+from datasets.noise.base import NoiseModel
+from datasets.registry import Registry
 
 
-def names() -> list[str]:
-    """Names of all noise models, sorted."""
-    _files()
-    return sorted(base.REGISTRY)
+def _problem(entry: Any) -> str | None:
+    is_class = isinstance(entry, type) and issubclass(entry, NoiseModel)
+    return None if is_class else "must be a subclass of datasets.noise.base.NoiseModel"
 
 
-def get(name: str) -> type[base.NoiseModel]:
+REGISTRY = Registry("a noise model", Path(__file__).parent, "datasets.noise", _problem)
+names, source = REGISTRY.names, REGISTRY.source
+
+
+def get(name: str) -> type[NoiseModel]:
     """The class of that noise model: a pydantic model of its parameters.
 
     Raises:
         KeyError: no noise model of that name.
+        ImportError: one from outside cannot be imported.
     """
-    _files()
-    return base.REGISTRY[name]
+    return REGISTRY.load(name)
 
 
-def source(name: str) -> Path:
-    """The file that implements a noise model.
-
-    Raises:
-        KeyError: no noise model of that name.
-    """
-    return _files()[get(name).__module__]
+def of(config: Mapping[str, Any]) -> NoiseModel:
+    """The noise model of a cell's config, a mapping with `name` and parameters."""
+    parameters = {key: value for key, value in config.items() if key != "name"}
+    return get(config["name"])(**parameters)

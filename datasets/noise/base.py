@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from datasets.base import Dataset
-
-REGISTRY: dict[str, type[NoiseModel]] = {}
-_Kind = TypeVar("_Kind", bound="type[NoiseModel]")
-
-
-def register(kind: _Kind) -> _Kind:
-    """Class decorator: makes a noise model known under the default of its field `name`.
-
-    Raises:
-        ValueError: the name is taken by another class.
-    """
-    name = kind.model_fields["name"].default
-    if name in REGISTRY:
-        raise ValueError(f"there are two noise models called {name}")
-    REGISTRY[name] = kind
-    return kind
+from datasets.registry import register as register
 
 
 def _no_boolean(value: Any) -> Any:

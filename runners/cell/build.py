@@ -44,18 +44,18 @@ class Data:
 
 
 @functools.lru_cache(maxsize=1)
-def _arrays(name: str, root: Path | None) -> Arrays:
+def _arrays(dataset: Dataset, root: Path | None) -> Arrays:
     """The last data set loaded by this process; a worker runs many cells of the same one."""
-    return datasets.get(name).load(root)
+    return dataset.load(root)
 
 
 def load_data(cell: Cell, data_root: Path | None) -> Data:
     """Loads the data set, draws the noisy labels, then splits the training part."""
-    dataset = datasets.get(cell.dataset)
-    arrays = _arrays(cell.dataset, data_root)
-    noisy = noisy_labels(dataset, arrays.train_labels, cell.noise, cell.seed)
+    dataset = datasets.of(cell.dataset_config)
+    arrays = _arrays(dataset, data_root)
+    noisy = noisy_labels(dataset, cell.data, arrays.train_labels, cell.noise, cell.seed)
     sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
-    rng = stream("split", cell.dataset, cell.seed)
+    rng = stream("split", cell.data, cell.seed)
     return Data(dataset, arrays, noisy, split_training_part(arrays.train_labels, rng=rng, **sizes))
 
 
@@ -79,7 +79,7 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
             test.test_images, test.test_labels, dataset.mean, dataset.std, device
         )
         name = "test"
-    chosen = stream("memorisation", cell.dataset, cell.seed).permutation(len(split.train))
+    chosen = stream("memorisation", cell.data, cell.seed).permutation(len(split.train))
     sample = np.sort(chosen[:MEMORISATION_SAMPLE])
     return evaluation.DeviceData(
         train=_image_set(data, split.train, given, device),
@@ -97,7 +97,7 @@ def _clean_batches(cell: Cell, data: Data, device: torch.device) -> EndlessBatch
     if Privileges.CLEAN_SUBSET not in methods.declaration(cell.method).privileges:
         return None
     subset = _image_set(data, data.split.clean_subset, data.arrays.train_labels, device)
-    passes = functools.partial(stream, "clean_batches", cell.dataset, cell.seed)
+    passes = functools.partial(stream, "clean_batches", cell.data, cell.seed)
     size, augment = cell.protocol["batch_size"], cell.protocol["augment"]
     steps = _steps_per_epoch(cell, len(data.split.train))
     return EndlessBatches(subset, size, augment, passes, steps)
@@ -110,8 +110,8 @@ def _steps_per_epoch(cell: Cell, n_train: int) -> int:
 def epoch_streams(cell: Cell) -> dict[str, Callable[[int], Any]]:
     """Epoch -> the stream of its order and views, and the seed of numbers drawn in networks."""
     return {
-        "order": lambda epoch: stream("order", cell.dataset, cell.seed, epoch),
-        "network_seed": lambda epoch: torch_seed("dropout", cell.dataset, cell.seed, epoch),
+        "order": lambda epoch: stream("order", cell.data, cell.seed, epoch),
+        "network_seed": lambda epoch: torch_seed("dropout", cell.data, cell.seed, epoch),
     }
 
 
@@ -196,7 +196,7 @@ def _sampler(cell: Cell, sets: evaluation.DeviceData, name: str) -> Sampler:
         name,
         len(train),
         min(protocol["batch_size"], len(train)),
-        stream_of_pass=functools.partial(stream, "sampler", cell.dataset, cell.seed, name),
+        stream_of_pass=functools.partial(stream, "sampler", cell.data, cell.seed, name),
         draw=functools.partial(draw_all, augment=protocol["augment"], strengths=strengths),
         take=take,
     )

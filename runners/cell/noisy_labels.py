@@ -33,21 +33,22 @@ class NoisyLabels:
 
 
 def noisy_labels(
-    dataset: Dataset, truth: np.ndarray, noise: dict[str, Any], seed: int
+    dataset: Dataset, data: str, truth: np.ndarray, noise: dict[str, Any], seed: int
 ) -> NoisyLabels:
     """Draws the labels, always again: so those of older code are never taken for today's.
 
     Args:
+        data: names the data in random streams (`Cell.data`).
         truth: (N,) int64 true labels of the official training part.
         noise: resolved parameters, "name" among them.
     """
-    model = datasets.noise.get(noise["name"])(**noise)
-    labels = model.corrupt(truth, dataset, noise_stream(dataset.name, noise, seed))
+    model = datasets.noise.of(noise)
+    labels = model.corrupt(truth, dataset, noise_stream(data, noise, seed))
     digest = labels_sha256(labels)
     rate, matrix = realised(truth, labels, dataset.classes)
     return NoisyLabels(labels, model.transition_matrix(dataset), rate, matrix, digest)
 
 
-def noise_stream(dataset: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
+def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
     """The random stream of one draw: it depends on (data set, noise, seed) and nothing else."""
-    return stream("noise", dataset, canonical(noise), seed)
+    return stream("noise", data, canonical(noise), seed)

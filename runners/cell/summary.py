@@ -79,7 +79,7 @@ def _counts(split: Split, sets: evaluation.DeviceData) -> dict[str, int]:
 
 
 def _noise(cell: Cell, data: Data) -> dict[str, Any]:
-    model = datasets.noise.get(cell.noise["name"])(**cell.noise)
+    model = datasets.noise.of(cell.noise)
     truth, part = data.arrays.train_labels, data.split.train
     rate, matrix = realised(truth[part], data.noisy.labels[part], data.dataset.classes)
     return {

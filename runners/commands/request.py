@@ -104,9 +104,9 @@ Command = Callable[[Request], int]
 
 def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
     """Raises UserError if a data set of the selection is missing or damaged."""
-    for name in dict.fromkeys(cell.dataset for cell in selected):
+    for dataset in dict.fromkeys(datasets.of(cell.dataset_config) for cell in selected):
         try:
-            datasets.get(name).check(root)
+            dataset.check(root)
         except DataError as error:
             raise UserError(f"{study}: axes.dataset: {error}") from error
 

@@ -37,7 +37,8 @@ class Fingerprints:
         self._known: dict[tuple[str, ...], str] = {}
 
     def __getitem__(self, cell: Cell) -> str:
-        parts = (cell.method, cell.protocol["network"], cell.dataset, cell.noise["name"])
+        data_set, network = cell.dataset_name, cell.protocol["network"]
+        parts = (cell.method, network, data_set, cell.noise["name"])
         if parts not in self._known:
             self._known[parts] = provenance.fingerprint(sources(cell))
         return self._known[parts]
@@ -145,5 +146,5 @@ def _neighbourhood(cell: Cell) -> tuple[str, str, str]:
 def guess(cell: Cell) -> float:
     """Seconds on one CPU thread, from the sizes and the method's declared cost."""
     per_image = SECONDS_PER_IMAGE.get(cell.protocol["network"], OTHER_NETWORK)
-    images = datasets.get(cell.dataset).n_train * cell.protocol["epochs"]
+    images = datasets.of(cell.dataset_config).n_train * cell.protocol["epochs"]
     return 1 + images * per_image * methods.declaration(cell.method).cost

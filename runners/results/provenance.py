@@ -66,18 +66,32 @@ def processor() -> str:
 def fingerprint(sources: Sequence[str]) -> str:
     """SHA-256 of the code that matters for a cell: its source files and all that they import.
 
-    Comments, formatting and docstrings do not count.
+    Comments, formatting and docstrings do not count. Of a package from outside everything counts,
+    its data files too.
 
     Args:
-        sources: paths relative to the repository's root (absolute for files outside it).
+        sources: paths relative to the repository's root (absolute for what lies outside it): files,
+            or folders of packages from outside.
 
     Raises:
         FileNotFoundError: one of the sources is gone.
     """
     digest = hashlib.sha256()
-    for path in _closure([ROOT / source for source in sources]):
+    for path in _closure([file for source in sources for file in _files(ROOT / source)]):
         digest.update(_meaning(path).encode())
     return digest.hexdigest()
+
+
+def _files(source: Path) -> list[Path]:
+    """A file itself; of a folder all files but hidden and compiled ones."""
+    if not source.is_dir():
+        return [source]
+    inside = (path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return [
+        path
+        for path in inside
+        if not any(part.startswith(".") for part in path.relative_to(source).parts)
+    ]
 
 
 def _closure(start: list[Path]) -> list[Path]:
@@ -87,7 +101,7 @@ def _closure(start: list[Path]) -> list[Path]:
         path = waiting.pop().resolve()
         if path not in found:
             found.add(path)
-            waiting += _imports(path)
+            waiting += _imports(path) if path.suffix == ".py" else []
     return sorted(found)
 
 
@@ -106,8 +120,10 @@ def _imports(path: Path) -> list[Path]:
             names += [alias.name for alias in node.names]
     files = []
     for name in names:
-        if name.partition(".")[0] in OWN_PACKAGES:
-            base = ROOT.joinpath(*name.split("."))
+        # A module from outside finds its own helpers beside it.
+        folder = ROOT if name.partition(".")[0] in OWN_PACKAGES else path.parent
+        if folder == ROOT or not path.is_relative_to(ROOT):
+            base = folder.joinpath(*name.split("."))
             files += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
     return files
 
@@ -123,7 +139,9 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
 
 @functools.cache
 def _meaning(path: Path) -> str:
-    return _dump(_tree(path))
+    if path.suffix == ".py":
+        return _dump(_tree(path))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _dump(node: object) -> str:

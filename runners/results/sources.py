@@ -21,21 +21,21 @@ TRAINING = ("runners/cell/build.py", "runners/cell/summary.py", "runners/cell/tr
 def sources(cell: Cell) -> list[str]:
     """The files that a cell starts from; `provenance.fingerprint` adds all that they import.
 
-    Paths are relative to the repository's root; those of outside methods are absolute.
+    Paths are relative to the repository's root; those of plug-ins from outside are absolute.
     """
     return [*TRAINING, _relative(methods.source(cell.method)), *_setting(cell)]
 
 
 def label_sources(cell: Cell) -> list[str]:
     """The files that draw a cell's noisy labels."""
-    own = (datasets.source(cell.dataset), datasets.noise.source(cell.noise["name"]))
+    own = (datasets.source(cell.dataset_name), datasets.noise.source(cell.noise["name"]))
     return ["runners/cell/noisy_labels.py", *(_relative(path) for path in own)]
 
 
 def _setting(cell: Cell) -> list[str]:
     own = [
         networks.source(cell.protocol["network"]),
-        datasets.source(cell.dataset),
+        datasets.source(cell.dataset_name),
         datasets.noise.source(cell.noise["name"]),
     ]
     return [_relative(path) for path in own]

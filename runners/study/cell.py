@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from runners.system.canonical import sha256_of
+from runners.system.canonical import canonical, sha256_of
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Cell:
     """One run: a method on a data set under a noise with a seed, everything decided.
 
     Attributes:
-        dataset, method, seed: names of the axes; an outside method is `package.module:Class`.
+        dataset: its name in folders and tables; `dataset_config` its name and parameters.
+        method, seed: of the axes; an outside method is `package.module:Class`.
         noise: resolved parameters with `name`; `noise_slug`, `noise_display`: its names.
         label, display: names of the variant in folders and tables; in no key, no random stream.
         protocol, hparams: fully resolved.
@@ -24,6 +25,7 @@ class Cell:
     """
 
     dataset: str
+    dataset_config: str | dict[str, Any]
     noise: dict[str, Any]
     noise_slug: str
     noise_display: str
@@ -41,13 +43,25 @@ class Cell:
     def config(self) -> dict[str, Any]:
         """All that may change a number of the result, and nothing else."""
         return {
-            "dataset": self.dataset,
+            "dataset": self.dataset_config,
             "noise": self.noise,
             "method": self.method,
             "seed": self.seed,
             "protocol": self.protocol,
             "hparams": self.hparams,
         }
+
+    @property
+    def dataset_name(self) -> str:
+        """The data set as the registry knows it."""
+        config = self.dataset_config
+        return config if isinstance(config, str) else config["name"]
+
+    @property
+    def data(self) -> str:
+        """Names the data in random streams: the same numbers whatever the label."""
+        config = self.dataset_config
+        return config if isinstance(config, str) else canonical(config)
 
     @cached_property
     def key(self) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import datasets
 import networks
 from datasets.base import Dataset
 from methods.declaration import Privileges
-from runners.study.entries import MethodEntry, NoiseEntry
+from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_known
 from runners.study.fields import whole
 from runners.study.presets import PRESETS
 from runners.study.problems import Problems, shown
@@ -50,17 +49,6 @@ def _whole(value: Any) -> int | None:
         return None
 
 
-def dataset_names(raw: list[Any], problems: Problems) -> list[str]:
-    """The known data sets of `axes.dataset`."""
-    known = datasets.names()
-    for index, name in enumerate(raw):
-        if name not in known:
-            problems.refuse(f"axes.dataset[{index}]", name, f"one of {', '.join(known)}", known)
-    found = [name for name in raw if name in known]
-    _duplicates("axes.dataset", [(name, name) for name in found], problems)
-    return found
-
-
 def _duplicates(key: str, labelled: Iterable[tuple[str, str]], problems: Problems) -> None:
     """Notes entries whose second part is the same, under their first parts."""
     first: dict[str, str] = {}
@@ -75,15 +63,20 @@ def _duplicates(key: str, labelled: Iterable[tuple[str, str]], problems: Problem
 
 
 def check_entries(
+    data_sets: list[DatasetEntry],
     noises: list[NoiseEntry],
     variants: list[MethodEntry],
     mode: str,
     tuned: Tuned,
     problems: Problems,
 ) -> None:
-    """Notes duplicate cells and labels that two variants share."""
-    settings = [(entry.slug, canonical(entry.params)) for entry in noises]
-    _duplicates("axes.noise", settings, problems)
+    """Notes duplicate cells and labels that two entries share."""
+    for axis, labelled in (
+        ("axes.dataset", [(entry.label, canonical(entry.config)) for entry in data_sets]),
+        ("axes.noise", [(entry.slug, canonical(entry.params)) for entry in noises]),
+    ):
+        _duplicates(axis, labelled, problems)
+        _shared_labels(axis, labelled, problems)
     for values in tuned.values():
         cells = [
             (v.label, canonical([v.method, hparams_for(v, mode, values)[0]])) for v in variants
@@ -97,15 +90,20 @@ def check_entries(
             problems.add("axes.method", f"label {label} is given to two variants: must be unique")
 
 
+def _shared_labels(axis: str, labelled: Iterable[tuple[str, str]], problems: Problems) -> None:
+    first: dict[str, str] = {}
+    for label, identity in labelled:
+        if first.setdefault(label, identity) != identity:
+            problems.add(axis, f"label {shown(label)} is given to two entries: must be unique")
+
+
 def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None:
     """Notes unknown presets and networks, and keys of the protocol that do not fit together."""
     if protocol.preset is not None and protocol.preset not in PRESETS:
         allowed = f"null or one of {', '.join(PRESETS)}"
         problems.refuse("protocol.preset", protocol.preset, allowed, PRESETS)
-    known = networks.names()
-    if protocol.network is not None and protocol.network not in known:
-        allowed = f"null or one of {', '.join(known)}"
-        problems.refuse("protocol.network", protocol.network, allowed, known)
+    if protocol.network is not None:
+        is_known(protocol.network, "protocol.network", networks.REGISTRY, problems, "null or ")
     wanted = {"step": "one epoch or more", "linear": "exactly one epoch"}.get(protocol.schedule)
     count = len(protocol.milestones)
     fits = {"step": count >= 1, "linear": count == 1}.get(protocol.schedule, count == 0)
@@ -117,16 +115,16 @@ def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None
 
 
 def check_setting(
-    name: str,
+    entry: DatasetEntry,
     protocol: Protocol,
     noises: list[NoiseEntry],
     variants: list[MethodEntry],
     problems: Problems,
 ) -> None:
     """Notes what a data set cannot give: enough images of each class, an asymmetric map."""
-    dataset = datasets.get(name)
-    for entry in noises:
-        if entry.params["name"] == "asymmetric" and not dataset.asymmetric_map:
+    dataset, name = entry.dataset, entry.label
+    for noise in noises:
+        if noise.params["name"] == "asymmetric" and not dataset.asymmetric_map:
             problems.add("axes.noise", f"asymmetric is not allowed: {name} has no map of classes")
     made = protocol_for(protocol, dataset)
     needing = [v.label for v in variants if Privileges.CLEAN_SUBSET in v.declaration.privileges]

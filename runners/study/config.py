@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runners.study import checks, schema
-from runners.study.entries import method_entries, noise_entries
+from runners.study.entries import dataset_entries, method_entries, noise_entries
 from runners.study.fields import note_errors
 from runners.study.presets import with_preset
 from runners.study.problems import Problems, hint, one_line, shown
@@ -108,27 +108,27 @@ def _without(raw: dict[str, Any], wrong: list[tuple[Any, ...]]) -> dict[str, Any
 
 def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Problems) -> Study:
     axes, protocol = file.axes, file.protocol
-    names = checks.dataset_names(axes.dataset, problems)
+    data_sets = dataset_entries(axes.dataset, problems)
     noises = noise_entries(axes.noise, problems)
     variants = method_entries(axes.method, problems)
     seeds = checks.seeds(axes.seed, problems)
-    cells = math.prod(map(len, (names, noises, variants, seeds)))
+    cells = math.prod(map(len, (data_sets, noises, variants, seeds)))
     if cells > MOST_CELLS:
         problems.add("axes", f"{cells:,} cells are not allowed: must be at most {MOST_CELLS:,}")
     checks.check_protocol(protocol, tuning, problems)
     check_slurm(file.slurm, file.run.backend, file.run.device, problems)
     tuned = {
-        name: tuned_values(name, tuned_folder, variants, problems)
+        entry.label: tuned_values(entry.label, tuned_folder, variants, problems)
         if protocol.hparams == "tuned"
         else {}
-        for name in dict.fromkeys(names)
+        for entry in data_sets
     }
-    checks.check_entries(noises, variants, protocol.hparams, tuned, problems)
-    for name in tuned:
-        checks.check_setting(name, protocol, noises, variants, problems)
+    checks.check_entries(data_sets, noises, variants, protocol.hparams, tuned, problems)
+    for entry in {entry.label: entry for entry in data_sets}.values():
+        checks.check_setting(entry, protocol, noises, variants, problems)
     return Study(
         name=file.study,
-        datasets=tuple(names),
+        datasets=tuple(data_sets),
         noises=tuple(noises),
         methods=tuple(variants),
         seeds=tuple(seeds),

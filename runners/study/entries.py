@@ -11,13 +11,28 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+import datasets
 import methods
 from datasets import noise
+from datasets.base import Dataset
+from datasets.registry import Registry, is_outside
 from methods.declaration import Declaration
 from runners.study import fields
 from runners.study.problems import Problems
 from runners.study.schema import MOST_CELLS
 from runners.system.names import NAME_ALLOWED, is_name
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One data set: its name in folders and tables, and its config: a name, or with parameters."""
+
+    label: str
+    config: str | dict[str, Any]
+
+    @property
+    def dataset(self) -> Dataset:
+        return datasets.of(self.config)
 
 
 @dataclass(frozen=True)
@@ -40,38 +55,73 @@ class MethodEntry:
     named: dict[str, Any]
 
 
+def dataset_entries(raw: list[Any], problems: Problems) -> list[DatasetEntry]:
+    """The data sets of `axes.dataset`; what is wrong is noted in `problems`."""
+    entries = []
+    for where, entry in _numbered("axes.dataset", raw):
+        given = _as_mapping(entry, where, datasets.REGISTRY, problems)
+        for name in _names(given, where, datasets.REGISTRY, problems):
+            model = datasets.REGISTRY.load(name).Parameters
+            for label, values in _settings(model, given, where, problems):
+                full = label or name.rpartition(":")[2]
+                if _is_label(full, where, problems):
+                    config = {"name": name, **values} if values else name
+                    entries.append(DatasetEntry(full, config))
+    return entries
+
+
 def noise_entries(raw: list[Any], problems: Problems) -> list[NoiseEntry]:
     """The noise settings of `axes.noise`; what is wrong is noted in `problems`."""
-    made = []
+    entries = []
     for where, entry in _numbered("axes.noise", raw):
-        given = _as_mapping(entry, where, "a noise model", noise.names(), problems)
-        for name in _names(given, where, noise.names(), problems):
+        given = _as_mapping(entry, where, noise.REGISTRY, problems)
+        for name in _names(given, where, noise.REGISTRY, problems):
             model = noise.get(name)
-            params = {key: value for key, value in given.items() if key != "name"}
-            known = [key for key in model.model_fields if key != "name"]
-            if _refuse_unknown(params, known, where, problems):
-                continue
-            is_list = functools.partial(_takes_list, model)
-            for flat in _multiplied(params, is_list, where, problems):
-                values = {"name": name, **fields.numbers(model, flat)}
-                try:
-                    found = model.model_validate(values)
-                except ValidationError as error:
-                    fields.note_errors(error, model, where, flat, problems)
-                    continue
-                made.append(NoiseEntry(found.model_dump(), found.slug, found.display))
-    return made
+            for label, values in _settings(model, given, where, problems):
+                params = {"name": name, **values}
+                slug = label or noise.of(params).slug
+                if _is_label(slug, where, problems):
+                    entries.append(NoiseEntry(params, slug, label or noise.of(params).display))
+    return entries
+
+
+def _settings(
+    model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Label (None where none is given) and checked parameters of every combination of lists."""
+    label = given.get("label")
+    if label is not None and not _is_label(label, where, problems):
+        return
+    params = {key: value for key, value in given.items() if key not in ("name", "label")}
+    known = [key for key in model.model_fields if key != "name"]
+    if _refuse_unknown(params, known, where, problems):
+        return
+    is_list = functools.partial(_takes_list, model)
+    varying = [key for key, value in params.items() if isinstance(value, list) and not is_list(key)]
+    for flat in _multiplied(params, is_list, where, problems):
+        try:
+            checked = model.model_validate(fields.numbers(model, flat))
+        except ValidationError as error:
+            fields.note_errors(error, model, where, flat, problems)
+            continue
+        values = checked.model_dump(mode="json", exclude={"name"})
+        suffix = "".join(_suffix(key, values[key]) for key in varying)
+        yield label and f"{label}{suffix}", values
+
+
+def _is_label(label: Any, where: str, problems: Problems) -> bool:
+    if not is_name(label):
+        problems.refuse(f"{where}.label", label, f"{NAME_ALLOWED}: give the entry a short label")
+    return is_name(label)
 
 
 def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
     """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
     made = []
     for where, entry in _numbered("axes.method", raw):
-        given = _as_mapping(entry, where, "a method", methods.names(), problems)
-        for name in _names(given, where, methods.names(), problems, outside=True):
-            declaration = _declaration(name, where, problems)
-            if declaration is not None:
-                made += _variants(name, declaration, given, where, problems)
+        given = _as_mapping(entry, where, methods.REGISTRY, problems)
+        for name in _names(given, where, methods.REGISTRY, problems):
+            made += _variants(name, methods.declaration(name), given, where, problems)
     return made
 
 
@@ -139,41 +189,49 @@ def _numbered(key: str, raw: list[Any]) -> Iterator[tuple[str, Any]]:
     yield from ((f"{key}[{index}]", entry) for index, entry in enumerate(raw))
 
 
-def _as_mapping(
-    entry: Any, where: str, what: str, known: list[str], problems: Problems
-) -> dict[str, Any]:
+def _as_mapping(entry: Any, where: str, registry: Registry, problems: Problems) -> dict[str, Any]:
     if isinstance(entry, str):
         return {"name": entry}
+    known = ", ".join(registry.names())
     if not isinstance(entry, dict):
-        problems.refuse(where, entry, f"{what} ({', '.join(known)}) or a mapping with its name")
+        problems.refuse(where, entry, f"{registry.kind} ({known}) or a mapping with its name")
         return {}
     if "name" not in entry:
-        problems.add(f"{where}.name", f"is missing: must be one of {', '.join(known)}")
+        problems.add(f"{where}.name", f"is missing: must be one of {known}")
     return entry
 
 
 def _names(
-    given: dict[str, Any], where: str, known: list[str], problems: Problems, outside: bool = False
+    given: dict[str, Any], where: str, registry: Registry, problems: Problems
 ) -> Iterator[str]:
     names = given.get("name", ())
     if names == []:
         problems.refuse(f"{where}.name", names, "one name or more")
-    also = ", or package.module:Class for a method from outside" if outside else ""
     for name in names if isinstance(names, list | tuple) else [names]:
-        if isinstance(name, str) and (name in known or (outside and methods.is_outside(name))):
+        if is_known(name, where, registry, problems):
             yield name
-        else:
-            problems.refuse(where, name, f"one of {', '.join(known)}{also}", known)
 
 
-def _declaration(name: str, where: str, problems: Problems) -> Declaration | None:
-    try:
-        return methods.declaration(name)
-    except (ImportError, SystemExit) as error:
-        reason = " ".join(str(error).split()).removeprefix(f"{name}: ")
-        allowed = f"a class that can be imported ({reason})"
-        problems.refuse(where, name, allowed)
-        return None
+def is_known(name: Any, where: str, registry: Registry, problems: Problems, also: str = "") -> bool:
+    """Whether a name is that of an entry, or of one from outside that can be imported.
+
+    Args:
+        also: what else may stand there, for the message.
+    """
+    known = registry.names()
+    if isinstance(name, str) and is_outside(name):
+        try:
+            registry.load(name)
+        except ImportError as error:
+            reason = " ".join(str(error).split()).removeprefix(f"{name}: ")
+            problems.refuse(where, name, f"{also}a class that can be imported ({reason})")
+            return False
+        return True
+    if isinstance(name, str) and name in known:
+        return True
+    outside = f"package.module:Class for {registry.kind} from outside"
+    problems.refuse(where, name, f"{also}one of {', '.join(known)}, or {outside}", known)
+    return False
 
 
 def _refuse_unknown(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-import datasets
 from runners.study.cell import Cell
 from runners.study.problems import hint, shown
 from runners.study.resolve import Study, hparams_for, protocol_for
@@ -17,14 +16,15 @@ from runners.system.errors import ConfigError
 def cells(study: Study) -> list[Cell]:
     """All cells of a study, by data set, noise, method and seed in the order of the file."""
     made = []
-    for name in study.datasets:
-        protocol = protocol_for(study.protocol, datasets.get(name))
-        tuned, mode = study.tuned[name], study.protocol.hparams
+    for data_set in study.datasets:
+        protocol = protocol_for(study.protocol, data_set.dataset)
+        tuned, mode = study.tuned[data_set.label], study.protocol.hparams
         resolved = [(entry, *hparams_for(entry, mode, tuned)) for entry in study.methods]
         for noise, (entry, hparams, source), seed in product(study.noises, resolved, study.seeds):
             made.append(
                 Cell(
-                    dataset=name,
+                    dataset=data_set.label,
+                    dataset_config=data_set.config,
                     noise=noise.params,
                     noise_slug=noise.slug,
                     noise_display=noise.display,
@@ -43,7 +43,7 @@ def cells(study: Study) -> list[Cell]:
 
 
 AXES = {
-    "dataset": lambda cell: [cell.dataset],
+    "dataset": lambda cell: [cell.dataset, cell.dataset_name],
     "noise": lambda cell: [cell.noise_slug, cell.noise["name"]],
     "method": lambda cell: [cell.label, cell.method],
     "seed": lambda cell: [str(cell.seed)],

@@ -13,8 +13,9 @@ from typing import Any
 
 import methods
 from datasets.base import Dataset
+from datasets.registry import is_outside
 from methods.declaration import Declaration
-from runners.study.entries import MethodEntry, NoiseEntry, checked_hparams
+from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, checked_hparams
 from runners.study.problems import Problems
 from runners.study.schema import Protocol, Run
 from runners.study.slurm_section import Slurm
@@ -33,11 +34,11 @@ class Study:
         name: of the study and its folder of results.
         datasets, noises, methods, seeds: the axes.
         protocol, run, slurm: the other sections, with the preset and all defaults filled in.
-        tuned: data set -> method -> tuned hyper-parameters, empty where there are none.
+        tuned: label of a data set -> method -> tuned hyper-parameters, empty where there are none.
     """
 
     name: str
-    datasets: tuple[str, ...]
+    datasets: tuple[DatasetEntry, ...]
     noises: tuple[NoiseEntry, ...]
     methods: tuple[MethodEntry, ...]
     seeds: tuple[int, ...]
@@ -56,7 +57,7 @@ class Study:
         """The study with all filled in, but `run` and `slurm`: no path, worker or device."""
         variants = [{"name": m.method, "label": m.label, **m.named} for m in self.methods]
         axes = {
-            "dataset": list(self.datasets),
+            "dataset": [entry.config for entry in self.datasets],
             "noise": [entry.params for entry in self.noises],
             "method": variants,
             "seed": list(self.seeds),
@@ -118,7 +119,7 @@ def tuned_values(
             made[method] = _tuned_method(method, known[method], values, own)
         elif method in known:
             own.refuse(method, values, "a mapping of hyper-parameters to values")
-        elif not methods.is_outside(method):
+        elif not is_outside(method):
             own.unknown_key(method, methods.names())
     problems.extend(own.sentences)
     return made

@@ -37,10 +37,11 @@ def make_cell(
 ) -> Cell:
     """A cell of `simulated` under noise 0.4, its protocol as a study would resolve it."""
     declared = methods.declaration(method)
-    model = datasets.noise.get(noise)(name=noise, rate=0.4)
+    model = datasets.noise.of({"name": noise, "rate": 0.4})
     resolved = protocol_for(Protocol(**protocol), datasets.get("simulated"))
     return Cell(
         dataset="simulated",
+        dataset_config="simulated",
         noise=model.model_dump(),
         noise_slug=model.slug,
         noise_display=model.display,
