@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -36,7 +36,9 @@ class Arrays:
     test_labels: np.ndarray
     """int64 (n_test,)."""
     sha256: str
-    """Over the four arrays in this order, see `sha256_of_arrays`."""
+    """Over the four arrays in this order, then the inputs by name, see `sha256_of_arrays`."""
+    train_inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What noise models may ask for by name: arrays with n_train rows, such as human labels."""
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class Arrays:
         train_labels: np.ndarray,
         test_images: np.ndarray,
         test_labels: np.ndarray,
+        **train_inputs: np.ndarray,
     ) -> Arrays:
         """Brings the four arrays to their dtypes, contiguous and writable, and hashes them."""
         arrays = [
@@ -56,7 +59,9 @@ class Arrays:
                 (test_labels, np.int64),
             )
         ]
-        return cls(*arrays, sha256=sha256_of_arrays(*arrays))
+        inputs = [train_inputs[name] for name in sorted(train_inputs)]
+        digest = sha256_of_arrays(*arrays, *inputs)
+        return cls(*arrays, sha256=digest, train_inputs=train_inputs)
 
 
 class Parameters(BaseModel):
@@ -128,6 +133,33 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, root: Path | None) -> Arrays:
         """Reads, verifies and decodes the data; arguments and errors as in `check`."""
+
+
+def checked(arrays: Arrays, dataset: Dataset) -> Arrays:
+    """The arrays, once they are what the data set says of itself.
+
+    Raises:
+        DataError: shapes, numbers of images or labels do not fit.
+    """
+    shape = (dataset.channels, dataset.size, dataset.size)
+    expected = {
+        "train_images": (dataset.n_train, *shape),
+        "train_labels": (dataset.n_train,),
+        "test_images": (len(arrays.test_labels), *shape),
+        **{name: (dataset.n_train, *a.shape[1:]) for name, a in arrays.train_inputs.items()},
+    }
+    for name, wanted in expected.items():
+        array = getattr(arrays, name, arrays.train_inputs.get(name))
+        if array.shape != wanted:
+            raise DataError(f"{dataset.name}: {name} are {array.shape}: must be {wanted}")
+    for name in ("train_labels", "test_labels"):
+        labels = getattr(arrays, name)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < dataset.classes:
+            raise DataError(
+                f"{dataset.name}: {name} go from {labels.min()} to {labels.max()}: must be from 0 "
+                f"to {dataset.classes - 1}"
+            )
+    return arrays
 
 
 class FileDataset(Dataset):

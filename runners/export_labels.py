@@ -1,8 +1,9 @@
 """Writes a study's noisy labels and splits as CSV: `python runners/export_labels.py STUDY`.
 
 One file for each data set, noise and seed, which all methods share: `index` (position in the
-official training part), `true`, `noisy` and `split` (train, noisy_val, clean_subset, clean_val or
-dev). They are the labels and splits of the cells, drawn and stored by the same code.
+official training part), `true` (empty for a sample of none of the classes), `noisy` and `split`
+(train, noisy_val, clean_subset, clean_val or dev). They are the labels and splits of the cells,
+drawn and stored by the same code.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def as_csv(data: Data) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    true, noisy = data.arrays.train_labels.tolist(), data.noisy.labels.tolist()
+    noisy = data.noisy.labels.tolist()
+    true = ["" if label < 0 else label for label in data.noisy.truth.tolist()]
     writer.writerows(zip(range(len(noisy)), true, noisy, part_of, strict=True))
     return text.getvalue()
 

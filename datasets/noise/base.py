@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
@@ -27,10 +28,29 @@ Rate = Annotated[
 """A finite number in [0, 1); text that reads as one (YAML's `1e-4`) is taken as the number."""
 
 
+@dataclass(frozen=True)
+class Corruption:
+    """What a noise model makes of a training part.
+
+    Attributes:
+        labels: int64 (N,).
+        images: uint8 (N, C, H, W) that training sees in place of the data set's; None: the same.
+        no_true_class: bool (N,), samples that belong to none of the classes; None: there are none.
+    """
+
+    labels: np.ndarray
+    images: np.ndarray | None = None
+    no_true_class: np.ndarray | None = None
+
+
 class NoiseModel(BaseModel, ABC):
     """Parameters of one way to corrupt labels. Subclasses add `name: Literal[...]` and fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What `corrupt` is given beside labels, by name: "images" (uint8 (N, C, H, W)), or per-sample
+    inputs of the data set (`Arrays.train_inputs`)."""
 
     name: str
 
@@ -39,25 +59,34 @@ class NoiseModel(BaseModel, ABC):
     def nominal_rate(self) -> float:
         """The rate that the study asks for, as written; what it means, the model's text says."""
 
-    @abstractmethod
-    def transition_matrix(self, dataset: Dataset) -> np.ndarray:
+    def transition_matrix(self, dataset: Dataset) -> np.ndarray | None:
         """Probability of each noisy label given the true one: float64 (C, C), rows sum to 1.
+
+        None where there is no such matrix, as the noise depends on more than the class.
 
         Raises:
             ValueError: this noise is not defined for the data set.
         """
+        return None
 
     @abstractmethod
-    def corrupt(self, labels: np.ndarray, dataset: Dataset, rng: np.random.Generator) -> np.ndarray:
+    def corrupt(
+        self,
+        labels: np.ndarray,
+        dataset: Dataset,
+        rng: np.random.Generator,
+        **inputs: np.ndarray,
+    ) -> np.ndarray | Corruption:
         """Draws noisy labels.
 
         Args:
-            labels: true labels, integers (N,), values 0..C-1.
+            labels: true labels, integers (N,), values 0..C-1, read-only.
             dataset: the data set that they belong to.
             rng: source of all randomness.
+            inputs: what `needs` names, N rows each, read-only.
 
         Returns:
-            int64 (N,), a new array.
+            int64 (N,), a new array; or a `Corruption` where more than labels changes.
 
         Raises:
             ValueError: this noise is not defined for the data set, or a label is out of range.

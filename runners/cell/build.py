@@ -14,7 +14,7 @@ import torch
 import datasets
 import methods
 import networks
-from datasets.base import Arrays, Dataset
+from datasets.base import Arrays, Dataset, checked
 from methods.base import Batch, Method, Sampler, Task
 from methods.base.sampler import Draws
 from methods.declaration import Privileges
@@ -46,33 +46,43 @@ class Data:
 @functools.lru_cache(maxsize=1)
 def _arrays(dataset: Dataset, root: Path | None) -> Arrays:
     """The last data set loaded by this process; a worker runs many cells of the same one."""
-    return dataset.load(root)
+    return checked(dataset.load(root), dataset)
 
 
 def load_data(cell: Cell, data_root: Path | None) -> Data:
     """Loads the data set, draws the noisy labels, then splits the training part."""
     dataset = datasets.of(cell.dataset_config)
     arrays = _arrays(dataset, data_root)
-    noisy = noisy_labels(dataset, cell.data, arrays.train_labels, cell.noise, cell.seed)
+    noisy = noisy_labels(dataset, cell.data, arrays, cell.noise, cell.seed)
     sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
     rng = stream("split", cell.data, cell.seed)
-    return Data(dataset, arrays, noisy, split_training_part(arrays.train_labels, rng=rng, **sizes))
+    return Data(dataset, arrays, noisy, split_training_part(noisy.truth, rng=rng, **sizes))
+
+
+def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:
+    """A part of the training images as the noise has left them, with the given labels."""
+    return _image_set(data, part, data.noisy.images, data.noisy.labels, device)
+
+
+def _clean_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:
+    """A part of the data set's own training images with their true labels."""
+    return _image_set(data, part, data.arrays.train_images, data.arrays.train_labels, device)
 
 
 def _image_set(
-    data: Data, part: np.ndarray, labels: np.ndarray, device: torch.device
+    data: Data, part: np.ndarray, images: np.ndarray, labels: np.ndarray, device: torch.device
 ) -> ImageSet | None:
     if len(part) == 0:
         return None
-    images, dataset = data.arrays.train_images[part], data.dataset
-    return ImageSet.build(images, labels[part], dataset.mean, dataset.std, device)
+    dataset = data.dataset
+    return ImageSet.build(images[part], labels[part], dataset.mean, dataset.std, device)
 
 
 def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.DeviceData:
     """Uploads what training and evaluation need."""
-    truth, given, split = data.arrays.train_labels, data.noisy.labels, data.split
+    truth, split = data.noisy.truth, data.split
     if cell.protocol["dev"]:
-        eval_set, name = _image_set(data, split.dev, truth, device), "dev"
+        eval_set, name = _clean_set(data, split.dev, device), "dev"
     else:
         test, dataset = data.arrays, data.dataset
         eval_set = ImageSet.build(
@@ -82,13 +92,13 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
     chosen = stream("memorisation", cell.data, cell.seed).permutation(len(split.train))
     sample = np.sort(chosen[:MEMORISATION_SAMPLE])
     return evaluation.DeviceData(
-        train=_image_set(data, split.train, given, device),
+        train=_noisy_set(data, split.train, device),
         train_truth=torch.from_numpy(truth[split.train]).to(device),
         sample=torch.from_numpy(sample).to(device),
         eval_set=eval_set,
         eval_name=name,
-        noisy_val=_image_set(data, split.noisy_val, given, device),
-        clean_val=_image_set(data, split.clean_val, truth, device),
+        noisy_val=_noisy_set(data, split.noisy_val, device),
+        clean_val=_clean_set(data, split.clean_val, device),
         clean_batches=_clean_batches(cell, data, device),
     )
 
@@ -96,7 +106,7 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
 def _clean_batches(cell: Cell, data: Data, device: torch.device) -> EndlessBatches | None:
     if Privileges.CLEAN_SUBSET not in methods.declaration(cell.method).privileges:
         return None
-    subset = _image_set(data, data.split.clean_subset, data.arrays.train_labels, device)
+    subset = _clean_set(data, data.split.clean_subset, device)
     passes = functools.partial(stream, "clean_batches", cell.data, cell.seed)
     size, augment = cell.protocol["batch_size"], cell.protocol["augment"]
     steps = _steps_per_epoch(cell, len(data.split.train))
@@ -164,7 +174,9 @@ def _task(
 ) -> Task:
     protocol = cell.protocol
     clean = sets.clean_batches
-    matrix = torch.from_numpy(data.noisy.transition).float().to(device)
+    matrix = None
+    if Privileges.TRANSITION_MATRIX in granted:
+        matrix = torch.from_numpy(data.noisy.transition).float().to(device)
     return Task(
         classes=data.dataset.classes,
         n_train=len(sets.train),
@@ -178,7 +190,7 @@ def _task(
         granted=granted,
         clean_source=None if clean is None else lambda augment: Batch(*clean.next(augment)),
         realised_rate=data.noisy.rate if Privileges.NOISE_RATE in granted else None,
-        matrix=matrix if Privileges.TRANSITION_MATRIX in granted else None,
+        matrix=matrix,
         sampler=functools.partial(_sampler, cell, sets),
     )
 

@@ -82,13 +82,16 @@ def share(hits: Tensor, among: Tensor | None = None) -> Tensor:
 
 
 def memorisation(predicted: Tensor, given: Tensor, truth: Tensor) -> dict[str, dict[str, Tensor]]:
-    """How often predictions (N,) fit the given and the true labels, by the part of the data."""
+    """How often predictions (N,) fit the given and the true labels, by the part of the data.
+
+    A sample without a true class (-1) is corrupted, and left out of `fits_true`.
+    """
     corrupted = given != truth
     parts = {"clean_part": ~corrupted, "corrupted_part": corrupted}
     return {
         name: {
             "fits_given": share(predicted == given, part),
-            "fits_true": share(predicted == truth, part),
+            "fits_true": share(predicted == truth, part & (truth >= 0)),
         }
         for name, part in parts.items()
     }
@@ -159,10 +162,14 @@ def confusion(predicted: Tensor, labels: Tensor, classes: int) -> list[list[int]
 
 
 def label_metrics(corrected: Tensor | None, given: Tensor, truth: Tensor) -> dict | None:
-    """How often the argmax of corrected labels (n_train, C) is the true class, by part."""
+    """How often the argmax of corrected labels (n_train, C) is the true class, by part.
+
+    Samples without a true class (-1) are left out.
+    """
     if corrected is None:
         return None
-    right, corrupted = corrected.argmax(1) == truth, given != truth
+    known = truth >= 0
+    right, corrupted = corrected.argmax(1)[known] == truth[known], (given != truth)[known]
     return to_numbers(
         {
             "accuracy": share(right),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.noise.statistics import labels_sha256
-from runners.cell.noisy_labels import NoisyLabels
+from runners.cell.noisy_labels import NO_CLASS, NoisyLabels
 from runners.results.provenance import fingerprint
 from runners.results.sources import label_sources
 from runners.system.files import write_atomically
@@ -37,6 +37,8 @@ def store_labels(folder: Path, cell: Cell, noisy: NoisyLabels) -> Path:
     path = folder / f"{cell.dataset}__{cell.noise_slug}__s{cell.seed}__{code[:8]}.npz"
     if not _holds(path, noisy.sha256):
         content = {"labels": noisy.labels, "sha256": noisy.sha256, "fingerprint": code}
+        if (noisy.truth == NO_CLASS).any():
+            content["no_true_class"] = noisy.truth == NO_CLASS
         write_atomically(path, lambda file: np.savez_compressed(file, **content))
     return path
 

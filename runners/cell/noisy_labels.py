@@ -8,47 +8,102 @@ from typing import Any
 import numpy as np
 
 import datasets.noise
-from datasets.base import Dataset
+from datasets.base import Arrays, Dataset
+from datasets.noise.base import Corruption, NoiseModel
 from datasets.noise.statistics import labels_sha256, realised
 from runners.cell.seeds import stream
 from runners.system.canonical import canonical
 
+NO_CLASS = -1
+"""True label of a sample that belongs to none of the classes."""
+
 
 @dataclass(frozen=True)
 class NoisyLabels:
-    """The whole training part's labels after one draw of a noise model.
+    """The whole training part after one draw of a noise model.
 
     Attributes:
         labels: (N,) int64.
-        transition: (C, C) float64, the model's T; rows are clean classes.
+        truth: (N,) int64 true labels; `NO_CLASS` where a sample has none.
+        images: (N, C, H, W) uint8 that training sees.
+        transition: (C, C) float64, the model's T, rows are clean classes; None where it has none.
         rate, matrix: realised share of wrong labels and realised (C, C) matrix.
         sha256: of the labels as little-endian int64.
     """
 
     labels: np.ndarray
-    transition: np.ndarray
+    truth: np.ndarray
+    images: np.ndarray
+    transition: np.ndarray | None
     rate: float
     matrix: np.ndarray
     sha256: str
 
 
 def noisy_labels(
-    dataset: Dataset, data: str, truth: np.ndarray, noise: dict[str, Any], seed: int
+    dataset: Dataset, data: str, arrays: Arrays, noise: dict[str, Any], seed: int
 ) -> NoisyLabels:
     """Draws the labels, always again: so those of older code are never taken for today's.
 
     Args:
         data: names the data in random streams (`Cell.data`).
-        truth: (N,) int64 true labels of the official training part.
+        arrays: of the data set.
         noise: resolved parameters, "name" among them.
+
+    Raises:
+        ValueError: the model gives what cannot be used, or asks for what the data set lacks.
     """
     model = datasets.noise.of(noise)
-    labels = model.corrupt(truth, dataset, noise_stream(data, noise, seed))
-    digest = labels_sha256(labels)
+    inputs = {name: _input(arrays, name, model) for name in model.needs}
+    rng = noise_stream(data, noise, seed)
+    drawn = model.corrupt(_read_only(arrays.train_labels), dataset, rng, **inputs)
+    drawn = drawn if isinstance(drawn, Corruption) else Corruption(drawn)
+    if wrong := _problem(drawn, arrays, dataset):
+        raise ValueError(f"noise model {model.name}: {wrong}")
+    labels, truth = drawn.labels.astype(np.int64), arrays.train_labels
+    if drawn.no_true_class is not None and drawn.no_true_class.any():
+        truth = np.where(drawn.no_true_class, NO_CLASS, truth)
+    images = arrays.train_images if drawn.images is None else drawn.images
     rate, matrix = realised(truth, labels, dataset.classes)
-    return NoisyLabels(labels, model.transition_matrix(dataset), rate, matrix, digest)
+    transition = model.transition_matrix(dataset)
+    return NoisyLabels(labels, truth, images, transition, rate, matrix, labels_sha256(labels))
 
 
 def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
     """The random stream of one draw: it depends on (data set, noise, seed) and nothing else."""
     return stream("noise", data, canonical(noise), seed)
+
+
+def _input(arrays: Arrays, name: str, model: NoiseModel) -> np.ndarray:
+    if name == "images":
+        return _read_only(arrays.train_images)
+    if name not in arrays.train_inputs:
+        known = ", ".join(("images", *arrays.train_inputs))
+        raise ValueError(f"noise model {model.name} needs {name}: the data set has {known}")
+    return _read_only(arrays.train_inputs[name])
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The array as one that a noise model cannot change by mistake."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _problem(drawn: Corruption, arrays: Arrays, dataset: Dataset) -> str | None:
+    """What is wrong with what a noise model gives, as the end of a sentence."""
+    labels, images, mask = drawn.labels, drawn.images, drawn.no_true_class
+    count = len(arrays.train_labels)
+    if not isinstance(labels, np.ndarray) or not np.issubdtype(labels.dtype, np.integer):
+        return "labels must be an array of integers"
+    if labels.shape != (count,):
+        return f"labels have shape {labels.shape}: must be ({count},)"
+    if count and not 0 <= labels.min() <= labels.max() < dataset.classes:
+        classes = dataset.classes - 1
+        return f"labels go from {labels.min()} to {labels.max()}: must be from 0 to {classes}"
+    expected = arrays.train_images.shape
+    if images is not None and (images.shape, images.dtype) != (expected, np.uint8):
+        return f"images are {images.dtype} {images.shape}: must be uint8 {expected}"
+    if mask is not None and (mask.shape, mask.dtype) != ((count,), np.bool_):
+        return f"no_true_class is {mask.dtype} {mask.shape}: must be bool ({count},)"
+    return None

@@ -37,7 +37,8 @@ def split_training_part(
     noisy_val, uniformly and without looking at labels; train is the rest.
 
     Args:
-        labels: true labels, int (N,), values 0..C-1 with C the largest label + 1.
+        labels: true labels, int (N,), values 0..C-1 with C the largest label + 1; -1 for samples
+            of none of the classes, which go to train and noisy_val only.
         clean_subset, clean_val, dev: numbers of images, 0 or more.
         noisy_val: share in [0, 1).
         rng: source of all randomness.
@@ -59,7 +60,10 @@ def split_training_part(
         pieces = [m[u : u + q] for m, u, q in zip(members, used, quotas, strict=True)]
         used = [u + q for u, q in zip(used, quotas, strict=True)]
         parts[name] = np.sort(np.concatenate(pieces))
-    left = np.sort(np.concatenate([m[u:] for m, u in zip(members, used, strict=True)]))
+    classless = np.flatnonzero(labels < 0)
+    left = np.sort(
+        np.concatenate([classless, *(m[u:] for m, u in zip(members, used, strict=True))])
+    )
     # Decimal, not binary: 0.29 of 100 images is 29, although 0.29 * 100 < 29 in doubles.
     held_out = int(Fraction(str(noisy_val)) * len(left))
     order = rng.permutation(left)

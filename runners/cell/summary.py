@@ -11,6 +11,7 @@ from datasets.noise.statistics import realised
 from methods.base import Method
 from runners.cell import evaluation, record
 from runners.cell.build import Data
+from runners.cell.noisy_labels import NO_CLASS
 from runners.cell.splits import Split
 from runners.system.canonical import SCHEMA
 
@@ -80,9 +81,11 @@ def _counts(split: Split, sets: evaluation.DeviceData) -> dict[str, int]:
 
 def _noise(cell: Cell, data: Data) -> dict[str, Any]:
     model = datasets.noise.of(cell.noise)
-    truth, part = data.arrays.train_labels, data.split.train
+    truth, part = data.noisy.truth, data.split.train
     rate, matrix = realised(truth[part], data.noisy.labels[part], data.dataset.classes)
+    classless = int((truth == NO_CLASS).sum())
     return {
+        **({"no_true_class": classless} if classless else {}),
         "nominal_rate": model.nominal_rate,
         "realised_rate": data.noisy.rate,
         "matrix": data.noisy.matrix.tolist(),

@@ -7,6 +7,7 @@ from typing import Any
 
 import networks
 from datasets.base import Dataset
+from datasets.noise import of as make_noise
 from methods.declaration import Privileges
 from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_known
 from runners.study.fields import whole
@@ -126,6 +127,11 @@ def check_setting(
     for noise in noises:
         if noise.params["name"] == "asymmetric" and not dataset.asymmetric_map:
             problems.add("axes.noise", f"asymmetric is not allowed: {name} has no map of classes")
+    told = [v for v in variants if Privileges.TRANSITION_MATRIX in v.declaration.privileges]
+    for noise in noises if told else ():
+        if make_noise(noise.params).transition_matrix(dataset) is None:
+            allowed = "a noise that has a transition matrix"
+            problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
     made = protocol_for(protocol, dataset)
     needing = [v.label for v in variants if Privileges.CLEAN_SUBSET in v.declaration.privileges]
     if needing and made["clean_subset"] < dataset.classes:

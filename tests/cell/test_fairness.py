@@ -52,7 +52,8 @@ def test_true_labels_of_the_training_set_change_no_weight(name):
     hidden = np.setdiff1d(np.arange(len(truth)), one.data.split.clean_subset)
     truth[hidden] = (truth[hidden] + 1) % 4
     arrays = replace(one.data.arrays, train_labels=truth)
-    other = ready(cell, replace(one.data, arrays=arrays))
+    noisy = replace(one.data.noisy, truth=truth)
+    other = ready(cell, replace(one.data, arrays=arrays, noisy=noisy))
     history, changed = one.train(), other.train()
     assert history[-1]["memorisation"] != changed[-1]["memorisation"]
     assert history[-1]["train"] == changed[-1]["train"]

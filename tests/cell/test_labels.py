@@ -16,7 +16,7 @@ NOISE = {"name": "symmetric", "rate": 0.4, "exact": False, "include_true_class":
 
 def drawn(folder):
     dataset = datasets.get("simulated")
-    labels = noisy_labels(dataset, dataset.name, dataset.load(None).train_labels, NOISE, 0)
+    labels = noisy_labels(dataset, dataset.name, dataset.load(None), NOISE, 0)
     store_labels(folder, make_cell("gce"), labels)
     return labels
 
