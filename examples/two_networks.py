@@ -7,20 +7,17 @@ of it is in the checkpoints, so a cell that is cut off resumes to the same bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Batch, Method, register, set_learning_rate
-from methods.declaration import Declaration, Uniform, hparam
+from methods.declaration import Declaration, Hyperparameters, Uniform, hparam
 
 
-@dataclass(frozen=True)
-class Hparams:
-    memory: float = hparam(0.7, low=0, high=1, search=Uniform(0.5, 0.95))  # weight of the past
-    trust: float = hparam(0.5, low=0, high=1, search=Uniform(0.2, 0.8))  # least p of a label
+class Hparams(Hyperparameters):
+    memory: float = hparam(0.7, ge=0, le=1, search=Uniform(0.5, 0.95))  # weight of the past
+    trust: float = hparam(0.5, ge=0, le=1, search=Uniform(0.2, 0.8))  # least p of a label
 
 
 DECLARATION = Declaration("two_networks", "Two networks", Hparams, cost=2.0)

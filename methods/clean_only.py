@@ -5,21 +5,13 @@ What the clean images are worth without any noisy label. Every method with the p
 of the other methods.
 """
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Batch, Method, register
 from methods.declaration import Declaration, Privileges
 
-
-@dataclass(frozen=True)
-class Hparams:
-    pass
-
-
-DECLARATION = Declaration("clean_only", "Clean only", Hparams, Privileges.CLEAN_SUBSET)
+DECLARATION = Declaration("clean_only", "Clean only", privileges=Privileges.CLEAN_SUBSET)
 
 
 @register(DECLARATION)

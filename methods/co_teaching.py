@@ -12,22 +12,19 @@ tau * min(T^c / T_k, 1) with T = 0 in the first epoch; the official code's ramp 
 its first trained epoch forgets tau / 9 already. Network 0 is reported, the mean of both beside it.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Batch, Method, epochs_of_share, register
-from methods.declaration import Choice, Declaration, Privileges, Uniform, hparam
+from methods.declaration import Choice, Declaration, Hyperparameters, Privileges, Uniform, hparam
 
 
-@dataclass(frozen=True)
-class Hparams:
+class Hparams(Hyperparameters):
     # tau as a multiple of the noise rate, section 5; search range as in the paper's ablation
-    tau_factor: float = hparam(1.0, low=0, high=3, search=Uniform(0.5, 1.5))
-    exponent: float = hparam(1.0, above=0, high=10, search=Choice((0.5, 1.0, 2.0)))  # c
-    ramp: float = hparam(1 / 3, above=0, high=1)  # T_k as a share of the epochs
+    tau_factor: float = hparam(1.0, ge=0, le=3, search=Uniform(0.5, 1.5))
+    exponent: float = hparam(1.0, gt=0, le=10, search=Choice((0.5, 1.0, 2.0)))  # c
+    ramp: float = hparam(1 / 3, gt=0, le=1)  # T_k as a share of the epochs
 
 
 DECLARATION = Declaration(

@@ -3,21 +3,13 @@
 The field's standard practice; no hyper-parameter of its own (protocol: optimiser and schedule).
 """
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import LossMethod, register
 from methods.declaration import Declaration
 
-
-@dataclass(frozen=True)
-class Hparams:
-    pass
-
-
-DECLARATION = Declaration("cross_entropy", "Cross-entropy", Hparams)
+DECLARATION = Declaration("cross_entropy", "Cross-entropy")
 
 
 @register(DECLARATION)

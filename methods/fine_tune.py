@@ -6,20 +6,18 @@ Without it a gain of MetaLabelNet cannot be told from the value of the clean ima
 """
 
 import math
-from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import Batch, register, set_learning_rate
 from methods.base.warmup import WarmupMethod
-from methods.declaration import Declaration, LogUniform, Privileges, hparam
+from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
 
 
-@dataclass(frozen=True)
-class Hparams:
-    warmup: float = hparam(44 / 120, above=0, high=1)  # MetaLabelNet's share of the epochs
-    lr: float = hparam(0.005, above=0, high=10, search=LogUniform(5e-4, 0.05))  # of fine-tuning
+class Hparams(Hyperparameters):
+    warmup: float = hparam(44 / 120, gt=0, le=1)  # MetaLabelNet's share of the epochs
+    lr: float = hparam(0.005, gt=0, le=10, search=LogUniform(5e-4, 0.05))  # of fine-tuning
 
 
 DECLARATION = Declaration("fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SUBSET)

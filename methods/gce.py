@@ -9,23 +9,20 @@ public code (AlanChou/Truncated-Loss, no licence, consulted only); the current n
 decides, because that code's best-so-far network is chosen on test data.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from methods.base import LossMethod, epochs_of_share, outputs_in_order, register
-from methods.declaration import Declaration, Uniform, hparam
+from methods.declaration import Declaration, Hyperparameters, Uniform, hparam
 
 
-@dataclass(frozen=True)
-class Hparams:
-    q: float = hparam(0.7, above=0, high=1, search=Uniform(0.3, 1.0))  # q, eq. 6
+class Hparams(Hyperparameters):
+    q: float = hparam(0.7, gt=0, le=1, search=Uniform(0.3, 1.0))  # q, eq. 6
     truncated: bool = hparam(False)  # use the truncated loss, eq. 9
-    k: float = hparam(0.5, above=0, high=1)  # threshold k on p_y, section 3.3
-    prune_from: float = hparam(40 / 120, low=0, high=1)  # share of the epochs before pruning
-    prune_every: float = hparam(10 / 120, above=0, high=1)  # share of the epochs between prunings
+    k: float = hparam(0.5, gt=0, le=1)  # threshold k on p_y, section 3.3
+    prune_from: float = hparam(40 / 120, ge=0, le=1)  # share of the epochs before pruning
+    prune_every: float = hparam(10 / 120, gt=0, le=1)  # share of the epochs between prunings
 
 
 DECLARATION = Declaration("gce", "GCE", Hparams)

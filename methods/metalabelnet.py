@@ -17,25 +17,24 @@ follows the harness's step schedule (`stage2_schedule: protocol`).
 """
 
 import copy
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.base import Batch, register, set_learning_rate
 from methods.base.warmup import WarmupMethod
-from methods.declaration import Declaration, LogUniform, Privileges, hparam
+from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
 
 
-@dataclass(frozen=True)
-class Hparams:
-    warmup: float = hparam(44 / 120, above=0, high=1)  # stage 1 as a share of the epochs
-    alpha: float = hparam(1.0, above=0, high=1000, search=LogUniform(0.3, 10))  # look-ahead rate
-    beta: float = hparam(0.01, above=0, high=10, search=LogUniform(3e-3, 0.1))  # Adam on phi
-    weight_decay: float = hparam(1e-4, low=0, high=1)  # of phi, coupled
-    stage2_lr: float = hparam(0.005, above=0, high=10, search=LogUniform(1e-3, 0.1))  # lambda
-    stage2_schedule: str = hparam("constant", choices=("constant", "protocol"))
+class Hparams(Hyperparameters):
+    warmup: float = hparam(44 / 120, gt=0, le=1)  # stage 1 as a share of the epochs
+    alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.3, 10))  # look-ahead rate
+    beta: float = hparam(0.01, gt=0, le=10, search=LogUniform(3e-3, 0.1))  # Adam on phi
+    weight_decay: float = hparam(1e-4, ge=0, le=1)  # of phi, coupled
+    stage2_lr: float = hparam(0.005, gt=0, le=10, search=LogUniform(1e-3, 0.1))  # lambda
+    stage2_schedule: Literal["constant", "protocol"] = hparam("constant")
     official_batchnorm: bool = hparam(False)  # move BatchNorm buffers in the look-ahead
 
 

@@ -10,22 +10,19 @@ parameters, same batch), so one forward pass serves both. The meta-gradient is e
 double backward (`methods/lookahead/look_ahead.py`).
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.base import Batch, Method, register
-from methods.declaration import Declaration, LogUniform, Privileges, hparam
+from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
 
 
-@dataclass(frozen=True)
-class Hparams:
-    lr: float = hparam(1e-3, above=0, high=1, search=LogUniform(1e-4, 1e-2))  # beta, Adam on V
-    weight_decay: float = hparam(1e-4, low=0, high=1, search=LogUniform(1e-5, 1e-3))  # of V
-    hidden: int = hparam(100, low=1, high=100_000)  # hidden units of V
+class Hparams(Hyperparameters):
+    lr: float = hparam(1e-3, gt=0, le=1, search=LogUniform(1e-4, 1e-2))  # beta, Adam on V
+    weight_decay: float = hparam(1e-4, ge=0, le=1, search=LogUniform(1e-5, 1e-3))  # of V
+    hidden: int = hparam(100, ge=1, le=100_000)  # hidden units of V
 
 
 DECLARATION = Declaration("mw_net", "Meta-Weight-Net", Hparams, Privileges.CLEAN_SUBSET, cost=3.7)

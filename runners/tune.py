@@ -135,9 +135,9 @@ def write_results(dataset: str, rows: Sequence[dict[str, Any]], out: Path, comma
     before = yaml.safe_load(values.read_text(encoding="utf-8")) if values.exists() else None
     tuned = {name: v for name, v in (before or {}).items() if name not in methods_at_hand}
     for row in rows:
-        declared = methods.declaration(row["method"]).fields
+        names = methods.declaration(row["method"]).searched
         hparams = row["cell"].hparams
-        searched = {n: v for n, v in hparams.items() if declared[n].metadata.get("search")}
+        searched = {name: value for name, value in hparams.items() if name in names}
         if row["best"] and searched:
             tuned[row["method"]] = searched
     head = f"# Tuned on clean development images by `{command}`; all draws: {table.name}\n"

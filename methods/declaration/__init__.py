@@ -6,6 +6,7 @@ Plans and tables need it long before, and on machines where, a method's code can
 from methods.declaration.declaration import (
     Choice,
     Declaration,
+    Hyperparameters,
     LogUniform,
     Privileges,
     Uniform,
@@ -13,4 +14,13 @@ from methods.declaration.declaration import (
     read,
 )
 
-__all__ = ["Choice", "Declaration", "LogUniform", "Privileges", "Uniform", "hparam", "read"]
+__all__ = [
+    "Choice",
+    "Declaration",
+    "Hyperparameters",
+    "LogUniform",
+    "Privileges",
+    "Uniform",
+    "hparam",
+    "read",
+]

@@ -1,23 +1,25 @@
 """What a method says of itself, readable without importing torch.
 
 Plans, tables and configs need a method's name, privileges and hyper-parameters long before (and on
-machines where) its network code cannot or should not be imported. So each method file holds a
-`Hparams` dataclass and a `DECLARATION`; `read` runs only these two out of the file's syntax tree.
+machines where) its network code cannot or should not be imported. So each method file holds a class
+`Hparams`, a pydantic model, and a `DECLARATION`; `read` runs only these two out of the file's
+syntax tree.
 """
 
 from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
-LIGHT_MODULES = {"dataclasses", "methods.declaration"}
+LIGHT_MODULES = {"typing", "pydantic", "methods.declaration"}
 
 
 class Privileges(enum.Flag):
@@ -35,6 +37,12 @@ class Privileges(enum.Flag):
         return [flag.name.lower() for flag in Privileges if flag and flag in self]
 
 
+class Search(Protocol):
+    """A range that tuning draws from."""
+
+    def draw(self, rng: np.random.Generator) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Search range: uniform between `low` and `high`."""
@@ -44,6 +52,9 @@ class Uniform:
 
     def draw(self, rng: np.random.Generator) -> float:
         return float(f"{rng.uniform(self.low, self.high):.3g}")
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,9 @@ class LogUniform:
     def draw(self, rng: np.random.Generator) -> float:
         return float(f"{np.exp(rng.uniform(np.log(self.low), np.log(self.high))):.3g}")
 
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}, logarithmic"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,26 +80,31 @@ class Choice:
     def draw(self, rng: np.random.Generator) -> Any:
         return self.options[int(rng.integers(len(self.options)))]
 
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.options))
 
-def hparam(
-    default: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    choices: Sequence[Any] | None = None,
-    search: Uniform | LogUniform | Choice | None = None,
-) -> Any:
-    """A hyper-parameter: its default (the paper's), its bounds and the range that tuning searches.
+
+class Hyperparameters(BaseModel):
+    """Base of a method's `Hparams`: defaults are the paper's values, types are strict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_as_tuples(cls, values: Any) -> Any:
+        """YAML and JSON have lists where a hyper-parameter is a tuple."""
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values).items()}
+
+
+def hparam(default: Any, search: Search | None = None, **bounds: Any) -> Any:
+    """A pydantic field: its default (the paper's), its bounds and the range that tuning searches.
 
     Args:
-        default: the paper's value; its type (bool, int, float, str) is the parameter's type.
-        low, high: inclusive bounds.  above: exclusive lower bound.
-        choices: the only allowed values.
+        default: the paper's value.
         search: range for `runners/tune.py`; None keeps the parameter out of tuning.
+        bounds: of `pydantic.Field`: `gt`, `ge`, `lt`, `le`, `description`, ...
     """
-    bounds = {"low": low, "high": high, "above": above, "choices": choices, "search": search}
-    return field(default=default, metadata=MappingProxyType(bounds))
+    return Field(default, json_schema_extra={"search": search}, **bounds)
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class Declaration:
 
     name: str
     display: str
-    hparams: type
+    hparams: type[Hyperparameters] = Hyperparameters
     privileges: Privileges = Privileges.NONE
     paper: Mapping[str, Any] = field(default_factory=dict)
     """Values of the paper track (`protocol.hparams: paper`) that differ from the defaults."""
@@ -105,6 +124,8 @@ class Declaration:
     further ones are "weak" (drawn again) or "strong"."""
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.hparams, type) and issubclass(self.hparams, Hyperparameters)):
+            raise TypeError(f"{self.name}: Hparams must be a subclass of Hyperparameters")
         if self.views[:1] != ("weak",) or not set(self.views) <= {"weak", "strong"}:
             raise ValueError(
                 f"{self.name}: views {self.views} are not allowed: must be weak, then any number "
@@ -112,57 +133,30 @@ class Declaration:
             )
 
     @property
-    def fields(self) -> dict[str, Field]:
-        """Dataclass fields of the hyper-parameters by name; bounds are in `field.metadata`."""
-        return {f.name: f for f in fields(self.hparams)}
+    def fields(self) -> dict[str, FieldInfo]:
+        """The hyper-parameters by name."""
+        return self.hparams.model_fields
 
     @property
     def defaults(self) -> dict[str, Any]:
-        return {name: f.default for name, f in self.fields.items() if f.default is not MISSING}
+        return {name: info.default for name, info in self.fields.items()}
 
-    def problem(self, name: str, value: Any) -> str | None:
-        """Why `value` is not allowed for hyper-parameter `name` ("must be ..."), or None."""
-        default, bounds = self.fields[name].default, self.fields[name].metadata
-        if bounds.get("choices") is not None:
-            allowed = ", ".join(map(str, bounds["choices"]))
-            return None if value in bounds["choices"] else f"must be one of {allowed}"
-        if isinstance(default, bool):
-            return None if isinstance(value, bool) else "must be true or false"
-        if isinstance(default, int | float):
-            return _number_problem(value, isinstance(default, int), bounds)
-        return None if isinstance(value, type(default)) else f"must be a {type(default).__name__}"
+    @property
+    def searched(self) -> dict[str, Search]:
+        """The search ranges, of the hyper-parameters that have one."""
+        extras = {n: info.json_schema_extra or {} for n, info in self.fields.items()}
+        return {n: extra["search"] for n, extra in extras.items() if extra.get("search")}
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any]:
         """One random draw of every hyper-parameter that has a search range."""
-        searched = {n: f.metadata.get("search") for n, f in self.fields.items()}
-        return {name: search.draw(rng) for name, search in searched.items() if search is not None}
-
-
-def _number_problem(value: Any, whole: bool, bounds: Mapping[str, Any]) -> str | None:
-    limits = []
-    if bounds.get("above") is not None:
-        limits.append(f"above {bounds['above']:g}")
-    if bounds.get("low") is not None:
-        limits.append(f"at least {bounds['low']:g}")
-    if bounds.get("high") is not None:
-        limits.append(f"at most {bounds['high']:g}")
-    kind = "a whole number" if whole else "a finite number"
-    sentence = " ".join(["must be", kind, " and ".join(limits)]).rstrip()
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return sentence
-    if not np.isfinite(value):
-        return sentence
-    too_low = bounds.get("low") is not None and value < bounds["low"]
-    not_above = bounds.get("above") is not None and value <= bounds["above"]
-    too_high = bounds.get("high") is not None and value > bounds["high"]
-    return sentence if too_low or not_above or too_high else None
+        return {name: search.draw(rng) for name, search in self.searched.items()}
 
 
 def read(path: Path) -> Declaration | None:
     """The declaration in a method file, found in its syntax tree and run without the rest.
 
-    Only imports from `dataclasses` and this module, the class `Hparams` and the assignment of
-    `DECLARATION` are executed. Returns None for a file that declares no method.
+    Only imports of the `LIGHT_MODULES`, the class `Hparams` and the assignment of `DECLARATION` are
+    executed. Returns None for a file that declares no method.
     """
     body = ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body
     head = [node for node in body if _belongs_to_declaration(node)]

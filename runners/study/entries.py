@@ -157,32 +157,13 @@ def checked_hparams(
     declaration: Declaration, given: dict[str, Any], where: str, problems: Problems
 ) -> dict[str, Any] | None:
     """Hyper-parameters with their declared types, or None with the reasons noted."""
-    made, wrong = {}, False
-    for key, value in given.items():
-        made[key] = _typed(declaration, key, value)
-        reason = declaration.problem(key, made[key])
-        if reason is not None:
-            wrong = True
-            options = declaration.fields[key].metadata.get("choices") or ()
-            allowed = reason.removeprefix("must be ")
-            problems.refuse(f"{where}.{key}", value, allowed, [str(option) for option in options])
-    return None if wrong else made
-
-
-def _typed(declaration: Declaration, key: str, value: Any) -> Any:
-    """`value` as the default's type where that is possible, so that 1 and 1.0 are one float."""
-    field = declaration.fields[key]
-    default, choices = field.default, field.metadata.get("choices")
+    model = declaration.hparams
     try:
-        if isinstance(default, tuple) and isinstance(value, list):
-            value = tuple(value)
-        elif isinstance(default, int | float) and not isinstance(default, bool):
-            value = fields.whole(value) if isinstance(default, int) else fields.real(value)
-    except ValueError:
-        return value
-    same_kind = isinstance(value, bool) == isinstance(default, bool)
-    equal = (option for option in choices or () if same_kind and option == value)
-    return next(equal, value)
+        checked = model.model_validate(fields.numbers(model, given))
+    except ValidationError as error:
+        fields.note_errors(error, model, where, given, problems)
+        return None
+    return {key: getattr(checked, key) for key in given}
 
 
 def _numbered(key: str, raw: list[Any]) -> Iterator[tuple[str, Any]]:

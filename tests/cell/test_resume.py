@@ -58,12 +58,7 @@ def test_a_checkpoint_between_two_steps_is_as_good(name, augment, tmp_path):
         assert_same(*interrupted(cell, path, step, 1000, 0.0), whole, history)
 
 
-@dataclass(frozen=True)
-class Hparams:
-    pass
-
-
-@register(Declaration("hoarder", "Hoarder", Hparams, Privileges.CLEAN_SUBSET))
+@register(Declaration("hoarder", "Hoarder", privileges=Privileges.CLEAN_SUBSET))
 class Hoarder(Method):
     """Keeps state in every way there is, and lets all of it change its weights."""
 

@@ -87,7 +87,7 @@ def test_every_tuned_method_has_the_same_number_of_draws_and_draw_0_is_its_defau
     ]
     for row in tuned.rows:
         declared, values = methods.declaration(row["method"]), json.loads(row["hparams"])
-        searched = [n for n, field in declared.fields.items() if field.metadata["search"]]
+        searched = list(declared.searched)
         changed = [name for name in values if values[name] != declared.defaults[name]]
         assert changed == ([] if row["draw"] == "0" else searched)
 

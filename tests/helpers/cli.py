@@ -20,15 +20,10 @@ whole machine, so that one elsewhere at the same time changes it."""
 
 OUTSIDE = """
 import collections, os, signal, sys, time
-from dataclasses import dataclass
 from pathlib import Path
 import torch
 from methods.base import Method, register
 from methods.declaration import Declaration
-
-@dataclass(frozen=True)
-class Hparams:
-    pass
 
 class Fit(Method):
     def step(self, batch):
@@ -36,45 +31,45 @@ class Fit(Method):
         self.update(loss)
         return {"loss": self.logged(loss.detach())}
 
-@register(Declaration("raises", "Raises", Hparams))
+@register(Declaration("raises", "Raises"))
 class Raises(Fit):
     def logged(self, loss):
         raise RuntimeError("no luck with this batch")
 
-@register(Declaration("not_finite", "Not finite", Hparams))
+@register(Declaration("not_finite", "Not finite"))
 class NotFinite(Fit):
     def logged(self, loss):
         return loss if "HEALED" in os.environ else loss * float(os.environ.get("LOSS", "nan"))
 
-@register(Declaration("killed", "Killed", Hparams))
+@register(Declaration("killed", "Killed"))
 class Killed(Fit):
     def logged(self, loss):
         os.kill(os.getpid(), int(os.environ.get("SIGNAL", signal.SIGKILL)))
 
-@register(Declaration("says", "Says", Hparams))
+@register(Declaration("says", "Says"))
 class Says(Fit):
     def logged(self, loss):
         print("so it says")
         return loss
 
-@register(Declaration("exits", "Exits", Hparams))
+@register(Declaration("exits", "Exits"))
 class Exits(Fit):
     def logged(self, loss):
         sys.exit(3)
 
-@register(Declaration("hoards", "Hoards", Hparams))
+@register(Declaration("hoards", "Hoards"))
 class Hoards(Fit):
     def logged(self, loss):
         self.seen = collections.deque([1])
         return loss
 
-@register(Declaration("endless", "Endless", Hparams))
+@register(Declaration("endless", "Endless"))
 class Endless(Fit):
     def logged(self, loss):
         Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
         time.sleep(600)
 
-@register(Declaration("noted", "Noted", Hparams))
+@register(Declaration("noted", "Noted"))
 class Noted(Fit):
     noted = False
 
@@ -85,7 +80,7 @@ class Noted(Fit):
         self.noted = True
         return loss
 
-@register(Declaration("paused", "Paused", Hparams))
+@register(Declaration("paused", "Paused"))
 class Paused(Noted):
     def logged(self, loss):
         super().logged(loss)
@@ -100,7 +95,7 @@ class Paused(Noted):
                 os.kill(os.getpid(), signal.SIGKILL)
         return loss
 
-@register(Declaration("hungry", "Hungry", Hparams))
+@register(Declaration("hungry", "Hungry"))
 class Hungry(Fit):
     fed = False
 
@@ -117,7 +112,7 @@ class Hungry(Fit):
         self.fed = True
         return loss
 
-@register(Declaration("starved", "Starved", Hparams))
+@register(Declaration("starved", "Starved"))
 class Starved(Fit):
     def logged(self, loss):
         raise MemoryError

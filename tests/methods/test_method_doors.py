@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,12 +13,7 @@ from tests.helpers.cells import Ready, make_cell, ready
 from tests.helpers.interruptions import assert_same, interrupted
 
 
-@dataclass(frozen=True)
-class Hparams:
-    pass
-
-
-@register(Declaration("plain", "Plain", Hparams))
+@register(Declaration("plain", "Plain"))
 class Plain(Method):
     """Notes the batches that it is given."""
 
@@ -48,12 +41,12 @@ class Plain(Method):
         return {"loss": loss.detach()}
 
 
-@register(Declaration("views", "Views", Hparams, views=("weak", "strong", "weak")))
+@register(Declaration("views", "Views", views=("weak", "strong", "weak")))
 class Views(Plain):
     pass
 
 
-@register(Declaration("chooser", "Chooser", Hparams, views=("weak", "strong")))
+@register(Declaration("chooser", "Chooser", views=("weak", "strong")))
 class Chooser(Method):
     """Trains on the half of the samples that it fits best, and on draws by its own weights."""
 
@@ -125,7 +118,7 @@ def test_a_strong_view_is_strong_where_the_protocol_does_not_augment():
 @pytest.mark.parametrize("views", [(), ("strong",), ("weak", "odd")])
 def test_views_that_there_are_not_are_refused(views):
     with pytest.raises(ValueError, match="must be weak, then"):
-        Declaration("x", "X", Hparams, views=views)
+        Declaration("x", "X", views=views)
 
 
 @pytest.mark.parametrize("name", ["views", "chooser"])

@@ -18,6 +18,8 @@ import methods
 import networks
 from methods.base import Method, overrides
 from methods.declaration import Choice, Privileges
+from runners.study.entries import checked_hparams
+from runners.study.problems import Problems
 from tests.helpers.cells import Ready, batch, make_cell, ready, same_state, tiny_method
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,10 +218,10 @@ def test_defaults_are_the_papers_numbers(name):
 def test_defaults_paper_values_and_draws_are_allowed_and_of_the_defaults_type(name):
     declared, rng = methods.declaration(name), np.random.default_rng(0)
     assert set(declared.paper) <= set(declared.fields)
-    searched = {n: f.metadata["search"] for n, f in declared.fields.items() if f.metadata["search"]}
+    searched = declared.searched
     for values in [declared.defaults, declared.paper, *(declared.draw(rng) for _ in range(300))]:
         for key, value in values.items():
-            assert declared.problem(key, value) is None
+            assert getattr(declared.hparams(**{key: value}), key) == value
             assert type(value) is type(declared.defaults[key])
             if key in searched and values is not declared.defaults:
                 assert inside(searched[key], value), (key, value)
@@ -238,7 +240,7 @@ def inside(search, value) -> bool:
         ("gce", "q", 0),
         ("gce", "q", float("nan")),
         ("gce", "q", True),
-        ("gce", "q", "0.7"),
+        ("gce", "q", "a lot"),
         ("gce", "truncated", 1),
         ("mw_net", "hidden", 10.5),
         ("mw_net", "lr", -1e-3),
@@ -247,4 +249,7 @@ def inside(search, value) -> bool:
     ],
 )
 def test_values_beyond_the_bounds_get_a_sentence(method, key, value):
-    assert methods.declaration(method).problem(key, value).startswith("must be ")
+    problems = Problems("study.yaml")
+    assert checked_hparams(methods.declaration(method), {key: value}, "x", problems) is None
+    (sentence,) = problems.sentences
+    assert sentence.startswith(f"study.yaml: x.{key}: ") and " is not allowed: must be " in sentence

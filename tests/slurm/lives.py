@@ -37,14 +37,12 @@ SHOWN = {
 
 SLOWLY = """
 import os, time
-from dataclasses import dataclass
 from pathlib import Path
 from methods.base import register
 from methods.co_teaching import CoTeaching
-from methods.declaration import Declaration, Privileges
+from methods.declaration import Declaration, Hyperparameters, Privileges
 
-@dataclass(frozen=True)
-class Hparams:
+class Hparams(Hyperparameters):
     tau_factor: float = 1.0
     exponent: float = 1.0
     ramp: float = 0.5

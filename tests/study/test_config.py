@@ -183,8 +183,8 @@ def test_asymmetric_noise_is_refused_where_a_data_set_has_no_map(tmp_path, monke
 
 def test_an_outside_method_is_imported_and_labelled_by_its_class(tmp_path, monkeypatch):
     (tmp_path / "outside_for_test.py").write_text(
-        "from dataclasses import dataclass\nfrom methods.declaration import Declaration, hparam\n"
-        "@dataclass(frozen=True)\nclass Hparams:\n    q: float = hparam(0.7, above=0, high=1)\n"
+        "from methods.declaration import Declaration, Hyperparameters, hparam\n"
+        "class Hparams(Hyperparameters):\n    q: float = hparam(0.7, gt=0, le=1)\n"
         "class Mine:\n    declaration = Declaration('mine', 'Mine', Hparams)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

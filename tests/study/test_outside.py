@@ -158,16 +158,11 @@ def outside(folder: Path, name: str, **files: str) -> None:
 
 
 METHOD = """
-from dataclasses import dataclass
 from methods.base import LossMethod, register
 from methods.declaration import Declaration
 from {helper} import loss
 
-@dataclass(frozen=True)
-class Hparams:
-    pass
-
-@register(Declaration("mine", "Mine", Hparams))
+@register(Declaration("mine", "Mine"))
 class Mine(LossMethod):
     pass
 """
