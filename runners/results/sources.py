@@ -15,7 +15,7 @@ from runners.results.provenance import ROOT
 if TYPE_CHECKING:
     from runners.study.cell import Cell
 
-TRAINING = ("runners/cell/build.py", "runners/cell/summary.py", "runners/cell/trainer.py")
+TRAINING = ("runners/cell/build.py", "runners/cell/record.py", "runners/cell/trainer.py")
 
 
 def sources(cell: Cell) -> list[str]:
