@@ -205,9 +205,9 @@ class FileDataset(Dataset):
 
     def verify(self, path: Path, name: str, content: bytes) -> None:
         """Raises a DataError if `content`, read from `path`, is not that of file `name`."""
-        found = hashlib.new(self.algorithm, content, usedforsecurity=False).hexdigest()
-        if found != self.files[name]:
-            raise corrupt(path, self.algorithm, self.files[name], found)
+        digest = hashlib.new(self.algorithm, content, usedforsecurity=False).hexdigest()
+        if digest != self.files[name]:
+            raise corrupt(path, self.algorithm, self.files[name], digest)
 
     def check(self, root: Path | None) -> None:
         folder = self.find(root)
@@ -236,10 +236,10 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def corrupt(path: Path, algorithm: str, expected: str, found: str) -> DataError:
+def corrupt(path: Path, algorithm: str, expected: str, actual: str) -> DataError:
     """The error for a file (or its decoded content) with a wrong checksum."""
     return DataError(
-        f"{path} is corrupt: its {algorithm} is {found}, expected {expected}; "
+        f"{path} is corrupt: its {algorithm} is {actual}, expected {expected}; "
         "put an intact copy in its place"
     )
 

@@ -141,10 +141,10 @@ def build_method(
     """The method with its networks on the device, told what its privileges name and no more."""
     declared = methods.declaration(cell.method)
     protocol, dataset = cell.protocol, data.dataset
-    made = iter(range(1_000_000))
+    numbers = iter(range(1_000_000))
 
     def new_network() -> torch.nn.Module:
-        seed = torch_seed("init", protocol["network"], cell.seed, next(made))
+        seed = torch_seed("init", protocol["network"], cell.seed, next(numbers))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = networks.build(

@@ -39,13 +39,13 @@ def _git(*arguments: str) -> str | None:
 @functools.cache
 def package_versions() -> dict[str, str]:
     """Versions of the packages that can change a number."""
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def python_version() -> str:
@@ -95,14 +95,14 @@ def _files(source: Path) -> list[Path]:
 
 
 def _closure(start: list[Path]) -> list[Path]:
-    found: set[Path] = set()
+    files: set[Path] = set()
     waiting = list(start)
     while waiting:
         path = waiting.pop().resolve()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             waiting += _imports(path) if path.suffix == ".py" else []
-    return sorted(found)
+    return sorted(files)
 
 
 @functools.cache
