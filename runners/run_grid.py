@@ -14,7 +14,8 @@ from runners.system.signals import hold_signals
 if __name__ == "__main__":
     hold_signals()  # until `guarded` can answer them: imports take a second
 
-from runners.commands.arguments import CATALOGUES, all_overrides, guarded, run_parser
+from runners.commands.arguments import all_overrides, guarded, run_parser
+from runners.commands.catalogue import describe
 from runners.commands.run_study import run_study
 from runners.study.config import load_study
 from runners.study.grid import cells
@@ -29,14 +30,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code (0 done, 1 cells failed, 2 user error)."""
     options = parser().parse_args(arguments)
-    if options.list:
-        print("\n".join(CATALOGUES[options.list]()))
-        return 0
     return guarded(lambda: run(options))
 
 
 def run(options: argparse.Namespace) -> int:
     """Shows, plans or runs the study that the command line names."""
+    if options.list:
+        print(describe(options.list))
+        return 0
     if options.study is None:
         raise UserError("run_grid.py: no study given: must be a YAML file, such as benchmark.yaml")
     study = load_study(options.study, all_overrides(options))

@@ -10,47 +10,58 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-import datasets
-import datasets.noise
-import methods
-import networks
 from datasets.base import DataError
+from runners.commands.catalogue import CATALOGUES
 from runners.results.failures import is_full_disk
 from runners.system.command_line import command_line
 from runners.system.errors import FullDisk, UserError
 from runners.system.signals import Terminated, ended_by_sigterm, release_signals
 
-CATALOGUES = {
-    "methods": methods.names,
-    "datasets": datasets.names,
-    "noise": datasets.noise.names,
-    "networks": networks.names,
-}
-"""What `--list` can show."""
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
+FIRST = """\
+The commands that people need first, with benchmark.yaml or a study of their own:
+  python {prog} benchmark.yaml --plan      what would run, and how long it may take
+  python {prog} benchmark.yaml             runs what is missing; the same again resumes
+  python {prog} benchmark.yaml --status    how it stands, and what to type next
+"""
+
+
 class Parser(argparse.ArgumentParser):
-    """One whose mistakes are one sentence, without the list of all options."""
+    """One whose mistakes are one sentence, and whose help begins with what people need.
+
+    Args:
+        about: what the script does.
+    """
+
+    def __init__(self, prog: str, about: str) -> None:
+        # An abbreviation would stay in the command lines that are suggested.
+        super().__init__(prog=prog, allow_abbrev=False)
+        self.about = about
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}: see --help\n")
 
+    def format_help(self) -> str:
+        """The first commands, what else there is, and the options by what they are for."""
+        first = FIRST.format(prog=f"runners/{self.prog}")
+        return f"{self.about}\n\n{first}\n{super().format_help()}"
+
 
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """Arguments that every command on a study has: its file, its cells and the folders."""
-    # An abbreviation would stay in the command lines that are suggested.
-    made = Parser(prog=prog, description=description, allow_abbrev=False)
-    made.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
-    made.add_argument(
+    parser = Parser(prog, description)
+    parser.add_argument("study", nargs="?", type=Path, help="the study's YAML file")
+    chosen = parser.add_argument_group("which cells, and where")
+    chosen.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="AXIS=a,b",
         help="only these cells; commas are 'or', repeats are 'and'",
     )
-    made.add_argument(
+    chosen.add_argument(
         "--set",
         action="append",
         default=[],
@@ -58,32 +69,41 @@ def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
         dest="overrides",
         help="any key of the schema, e.g. protocol.epochs=2; VALUE is YAML",
     )
-    made.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
-    made.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
-    return made
+    chosen.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    chosen.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
+    return parser
 
 
 def run_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """The command line of a script that runs the cells of a study."""
-    made = study_parser(prog, description)
-    shown = made.add_mutually_exclusive_group()
-    shown.add_argument("--plan", action="store_true", help="list cells and states, run nothing")
-    shown.add_argument("--status", action="store_true", help="how the study stands now")
-    shown.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
-    shown.add_argument("--dry-run", action="store_true", help="print what would be sent to SLURM")
-    shown.add_argument("--cancel", action="store_true", help="cancel what is in SLURM's queue")
-    shown.add_argument("--logs", metavar="CELL", help="where a cell's logs are and how they end")
-    made.add_argument("--wait", action="store_true", help="stay until what was submitted has ended")
-    made.add_argument("--backend", help="local, or slurm: submit job arrays and return")
-    made.add_argument("--retry-failed", action="store_true", help="also run what failed before")
-    made.add_argument("--rerun-stale", action="store_true", help="also run what other code has run")
-    made.add_argument(
-        "--rerun-damaged", action="store_true", help="also run cells whose record is damaged"
+    parser = study_parser(prog, description)
+    shown = parser.add_argument_group("show, and run nothing")
+    one = shown.add_mutually_exclusive_group()
+    one.add_argument("--plan", action="store_true", help="what would run, and how long it may take")
+    one.add_argument("--status", action="store_true", help="how the study stands now")
+    one.add_argument("--watch", action="store_true", help="the same, until all cells have ended")
+    one.add_argument("--dry-run", action="store_true", help="print what would be sent to SLURM")
+    one.add_argument("--cancel", action="store_true", help="cancel what is in SLURM's queue")
+    one.add_argument("--logs", metavar="CELL", help="where a cell's logs are and how they end")
+    shown.add_argument(
+        "--cells", action="store_true", help="with --plan or --status: every cell, not a matrix"
     )
-    made.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
-    made.add_argument("--device", help="auto, cpu or cuda")
-    made.add_argument("--list", choices=CATALOGUES, help="list what a study can name")
-    return made
+    shown.add_argument(
+        "--list",
+        nargs="+",
+        metavar=("KIND", "NAME"),
+        help=f"what a study can name: {', '.join(CATALOGUES)}; or the parameters of one of them",
+    )
+    how = parser.add_argument_group("how they run")
+    how.add_argument("--workers", help="worker processes (default: one a core, or one a GPU)")
+    how.add_argument("--device", help="auto, cpu or cuda")
+    how.add_argument("--backend", help="local, or slurm: submit job arrays and return")
+    how.add_argument("--wait", action="store_true", help="stay until what was submitted has ended")
+    again = parser.add_argument_group("run again what has ended")
+    again.add_argument("--retry-failed", action="store_true", help="what failed before")
+    again.add_argument("--rerun-stale", action="store_true", help="what other code has run")
+    again.add_argument("--rerun-damaged", action="store_true", help="whose record is damaged")
+    return parser
 
 
 def all_overrides(options: argparse.Namespace) -> list[str]:

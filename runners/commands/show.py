@@ -30,14 +30,15 @@ def plan(request: Request) -> int:
         workers = study.slurm.max_running or len(request.selected)
     else:
         workers = len(choose_devices(study.run))
-    print(describe(now, workers))
+    print(describe(now, workers, request.options.cells))
     return 0
 
 
 def status(request: Request) -> int:
     """How the study stands now."""
     now, no_answer = request.look()
-    print(describe_status(now, request.folder, _run_command(request), no_answer=no_answer))
+    command, every_cell = _run_command(request), request.options.cells
+    print(describe_status(now, request.folder, command, no_answer=no_answer, every_cell=every_cell))
     return 0
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from runners.monitor.matrix import is_large, matrix
 from runners.results.plan import Plan
 from runners.results.store import State
 from runners.system.durations import duration
 
 
-def describe(plan: Plan, workers: int) -> str:
-    """The plan as text: a line per cell, then the sums."""
-    lines = []
+def describe(plan: Plan, workers: int, every_cell: bool = True) -> str:
+    """The plan as text: a line per cell, then the sums.
+
+    Args:
+        workers: cells that run at once.
+        every_cell: also where there are many, for which there is a matrix else.
+    """
+    in_matrix = is_large(plan) and not every_cell
+    lines = matrix(plan) if in_matrix else []
     width = max(len(cell.name) for cell in plan.cells)
-    for cell in plan.cells:
+    for cell in () if in_matrix else plan.cells:
         state, seconds = plan.states[cell.name], plan.seconds[cell.name]
         origin = "measured" if cell.name in plan.measured else "guess"
         source = f"  {cell.hparams_source}" if cell.hparams else ""

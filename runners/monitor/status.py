@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 
+from runners.monitor.matrix import is_large, matrix
 from runners.results.leases import QUIET_S, LeaseInfo
 from runners.results.plan import Plan
 from runners.results.store import SENT, CellFolder, State, StudyFolder
@@ -22,28 +23,34 @@ STEPS = {
 
 
 def describe_status(
-    plan: Plan, study: StudyFolder, command: str, brief: bool = False, no_answer: str = ""
+    plan: Plan,
+    study: StudyFolder,
+    command: str,
+    brief: bool = False,
+    no_answer: str = "",
+    every_cell: bool = True,
 ) -> str:
     """The study as text: a line a cell, then sums, time left and what to type next.
 
     Args:
         command: that runs the study, without options such as `--status`.
         brief: leave out the lines of cells that are missing or done.
-        silence: why the queue is not known, where it should be.
+        no_answer: why the queue is not known, where it should be.
+        every_cell: also where there are many, for which there is a matrix else.
     """
     hidden = (State.MISSING, State.DONE) if brief else ()
     chosen = [cell for cell in plan.cells if plan.states[cell.name] not in hidden]
     width = max((len(cell.name) for cell in chosen), default=0)
+    in_matrix = is_large(plan) and not every_cell
     left = {
         cell.name: _seconds_left(plan, study, cell)
         for cell in plan.cells
         if plan.states[cell.name] in SENT
     }
-    lines = [
-        f"{cell.name:<{width}}  {plan.states[cell.name]:<8}  {_note(plan, study, cell, left)}"
-        for cell in chosen
-    ]
-    lines = [line.rstrip() for line in lines]
+    lines = matrix(plan) if in_matrix else []
+    for cell in () if in_matrix else chosen:
+        note = _note(plan, study, cell, left)
+        lines.append(f"{cell.name:<{width}}  {plan.states[cell.name]:<8}  {note}".rstrip())
     lines += [*plan.warnings, *([no_answer] if no_answer else [])]
     lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])

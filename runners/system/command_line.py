@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-SHOWING = ("--plan", "--status", "--watch", "--dry-run", "--cancel")
+SHOWING = ("--plan", "--status", "--cells", "--watch", "--dry-run", "--cancel")
 """Options that run nothing."""
 
 

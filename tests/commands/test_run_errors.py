@@ -117,7 +117,7 @@ def test_all_mistakes_are_told_at_once(study, capsys):
     [
         ([], "no study given"),
         (["none.yaml"], "none.yaml: cannot be read: No such file or directory"),
-        (["--list", "colours"], "invalid choice: 'colours'"),
+        (["--list", "colours"], "--list: 'colours' is not allowed: must be one of methods"),
     ],
     ids=["no_study", "no_file", "unknown_list"],
 )

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from datasets.noise.statistics import labels_sha256
-from runners import run_grid as module
 from runners.results.store import StudyFolder
 from tests.helpers.cli import (
     Finished,
@@ -119,14 +118,6 @@ def test_a_plan_of_an_untouched_study_guesses_and_writes_nothing(finished, tmp_p
     assert run.returncode == 0 and "8 cells: 8 missing" in run.stdout
     assert "(guess)" in run.stdout and "(measured)" not in run.stdout
     assert not (tmp_path / "none").exists()
-
-
-@pytest.mark.parametrize("what", ["methods", "datasets", "noise", "networks"])
-def test_list_prints_every_name_that_a_study_can_use(what, capsys):
-    assert module.main(["--list", what]) == 0
-    expected = {"methods": "fine_tune", "datasets": "cifar10_jpeg", "noise": "pair_flip"}
-    names = capsys.readouterr().out.split()
-    assert expected.get(what, "resnet18") in names and names == sorted(names)
 
 
 def test_a_damaged_record_is_named_and_not_counted_as_done(finished, tmp_path):
