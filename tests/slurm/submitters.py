@@ -104,7 +104,7 @@ class Sent(SlurmStudy):
 
     def states(self, *arguments: str) -> Counter[str]:
         """How many cells are in which state, says `--status`."""
-        out, _ = self.type("--status", *arguments)
+        out, _ = self.type("--status", "--cells", *arguments)
         return Counter(re.findall(r"^simulated__\S+ +(\w+)", out, re.MULTILINE))
 
     def rows(self) -> list[Job]:
