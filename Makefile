@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 STUDY ?= benchmark.yaml
 
-.PHONY: setup run test test-slow test-slurm check gpu-check
+.PHONY: setup run test test-fast test-slow test-slurm check gpu-check
 
 # `make gpu-check PYTHON=python3` takes that interpreter as it is and sets nothing up.
 ifeq ($(origin PYTHON),command line)
@@ -40,7 +40,11 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
+
+# What one runs after every edit: tests without processes of their own and without long trainings.
+test-fast: setup
+	$(BIN)/python -m pytest -q -n 2 -m 'not slow and not gpu and not slurm and not long'
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow

@@ -172,10 +172,6 @@ def has_a_name_for_folders(subject: NoiseSubject) -> str | None:
 
 
 NOISE_CHECKS = (
-    draws,
-    draws_the_same_twice,
-    has_its_rate,
-    is_quiet_at_rate_zero,
-    keeps_its_matrix,
-    has_a_name_for_folders,
+    *(draws, draws_the_same_twice, has_its_rate, is_quiet_at_rate_zero),
+    *(keeps_its_matrix, has_a_name_for_folders),
 )

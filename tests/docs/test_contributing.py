@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -11,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from methods.declaration import Uniform, read
+from tests.study.test_outside import write_squares
 
 ROOT = Path(__file__).resolve().parents[2]
 METHOD = "my_methods/label_smoothing.py"
@@ -70,40 +69,47 @@ def test_the_method_runs_from_outside_the_repository(examples, tmp_path):
 def test_the_method_is_declared_readably_without_torch(examples, tmp_path):
     declared = read(write(tmp_path, METHOD, examples[METHOD]))
     assert (declared.name, declared.display) == ("label_smoothing", "Label smoothing")
-    assert declared.problem("epsilon", 1.5) == "must be a finite number at least 0 and at most 1"
-    assert isinstance(declared.fields["epsilon"].metadata["search"], Uniform)
+    assert declared.searched == {"epsilon": Uniform(0.05, 0.6)}
+
+
+def test_the_examples_are_the_files_of_the_folder(examples):
+    shown = {name: text for name, text in examples.items() if name.startswith("examples/")}
+    files = {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.*")}
+    assert set(shown) == files
+    for name, text in shown.items():
+        assert text == (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def in_repository(text: str, kind: str) -> str:
+    """The text of an example with the decorator that its kind needs in the repository."""
+    words = {"npz_images": "class NpzImages", "dark_images": "class DarkImages"}
+    head = words.get(kind, "def perceptron")
+    base = {"npz_images": "datasets", "dark_images": "datasets.noise"}.get(kind, "networks")
+    registered = text.replace(f"\n{head}", f"\n@register\n{head}")
+    return registered.replace("\nfrom ", f"\nfrom {base}.base import register\nfrom ", 1).replace(
+        "from __future__ import annotations\n", ""
+    )
 
 
 def test_method_data_set_noise_and_network_are_found_by_their_files(examples, tmp_path):
     copy = tmp_path / "checkout"
     shutil.copytree(ROOT, copy, ignore=left_out)
-    write(copy, "methods/label_smoothing.py", examples[METHOD])
-    for name in ("datasets/noise/one_class.py", "networks/perceptron.py"):
-        write(copy, name, examples[name])
-    checksum = write_digits(tmp_path / "data" / "my_digits" / "my_digits.npz")
-    own = examples["datasets/my_digits.py"].replace("<sha256 of the file>", checksum)
-    write(copy, "datasets/my_digits.py", own)
-
-    study = write(tmp_path, "own.yaml", examples["own.yaml"])
-    records = run(copy, study, "--data", tmp_path / "data")
-    assert set(records) == {"label_smoothing", "metalabelnet"}
+    write(copy, "methods/two_networks.py", examples["examples/two_networks.py"])
+    for kind, folder in {
+        "npz_images": "datasets",
+        "dark_images": "datasets/noise",
+        "perceptron": "networks",
+    }.items():
+        text = in_repository(examples[f"examples/{kind}.py"], kind)
+        write(copy, f"{folder}/{kind}.py", text)
+    own = examples["examples/outside.yaml"]
+    for outside in re.findall(r"examples\.(\w+:\w+)", own):
+        own = own.replace(f"examples.{outside}", outside.partition(":")[0])
+    records = run(
+        copy, write(tmp_path, "own.yaml", own), "--data", write_squares(tmp_path / "data")
+    )
+    assert set(records) == {"cross_entropy", "two_networks"}
     for record in records.values():
-        assert record["config"]["dataset"] == "my_digits"
+        assert record["config"]["dataset"]["name"] == "npz_images"
         assert record["config"]["protocol"]["network"] == "perceptron"
-        assert record["counts"]["clean_subset"] == 9 and record["counts"]["test"] == 60
-        matrix = np.array(record["noise"]["matrix"])
-        assert (matrix[:2, 2] > 0.1).all() and matrix[2, 2] == 1 and matrix[0, 1] == 0
-
-
-def write_digits(path: Path) -> str:
-    """Writes the data file of the example and returns its sha256."""
-    rng = np.random.default_rng(0)
-
-    def part(count: int, prefix: str) -> dict[str, np.ndarray]:
-        labels = np.arange(count) % 3
-        images = rng.integers(0, 100, (count, 1, 8, 8)) + 50 * labels[:, None, None, None]
-        return {f"x_{prefix}": images.astype(np.uint8), f"y_{prefix}": labels}
-
-    path.parent.mkdir(parents=True)
-    np.savez(path, **part(300, "train"), **part(60, "test"))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        assert record["config"]["noise"]["name"] == "dark_images"

@@ -26,11 +26,24 @@ from runners.study.presets import PRESETS
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {
-    name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "CONTRIBUTING.md", "results/README.md", "docs/slurm.md")
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (
+        *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "results" / "README.md"),
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
 }
 FOLDERS = (
-    *("analysis", "benchmarks", "datasets", "docs", "methods", "networks", "runners", "tests"),
+    *(
+        "analysis",
+        "benchmarks",
+        "datasets",
+        "docs",
+        "methods",
+        "networks",
+        "runners",
+        "tests",
+        "examples",
+    ),
 )
 WITH_STUDY = ("run_grid.py", "tune.py", "export_labels.py")
 REFERENCE = ROOT / "results" / "reference" / "default"
@@ -97,7 +110,10 @@ def test_make_commands_name_targets_and_variables_of_the_makefile():
             assert re.search(rf"^{name} *{assigned}", makefile, re.MULTILINE), word
 
 
-@pytest.mark.parametrize("text", blocks(README, "yaml"))
+@pytest.mark.parametrize(
+    "text",
+    [t for name in DOCUMENTS if name != "CONTRIBUTING.md" for t in blocks(DOCUMENTS[name], "yaml")],
+)
 def test_example_studies_are_valid(text, tmp_path):
     (tmp_path / "study.yaml").write_text(text)
     assert cells(load_study(tmp_path / "study.yaml"))
@@ -123,34 +139,53 @@ def test_named_files_exist(name):
     named += re.findall(r"\b([A-Z]+\.md|LICENSE|CITATION\.cff)\b", text)
     named += [words[0] for words in PYTHON]
     missing = [path for path in named if not (ROOT / path).exists()]
-    examples = set(re.findall(r"^# (\S+)$", DOCUMENTS["CONTRIBUTING.md"], re.MULTILINE))
-    assert set(missing) <= examples | {"methods/label_smoothing.py"}
+    assert set(missing) <= {"methods/label_smoothing.py"}
 
 
-def test_every_test_that_the_page_on_slurm_names_exists():
-    named = re.findall(r"`(\w+\.py)::(\w+)`", DOCUMENTS["docs/slurm.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_between_pages_lead_somewhere(name):
+    folder = (ROOT / name).parent
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#:]+)\)", DOCUMENTS[name])
+    assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_the_readme_is_short_and_names_every_page():
+    assert len(README.splitlines()) <= 220
+    assert len(DOCUMENTS["docs/architecture.md"].splitlines()) <= 80
+    assert all(f"]({name})" in README for name in DOCUMENTS if name.startswith("docs/"))
+
+
+def test_the_page_on_architecture_names_every_room():
+    rooms = {path.parent.name for path in (ROOT / "runners").glob("*/__init__.py")}
+    assert all(f"`{room}/`" in DOCUMENTS["docs/architecture.md"] for room in rooms)
+
+
+def test_every_test_that_the_page_on_clusters_names_exists():
+    named = re.findall(r"`(\w+\.py)::(\w+)`", DOCUMENTS["docs/clusters.md"])
     assert len(named) > 10
     for file, name in named:
         assert f"def {name}(" in (ROOT / "tests" / "slurm" / file).read_text(), f"{file}::{name}"
 
 
 @pytest.mark.parametrize(
-    ("section", "names"),
+    ("page", "section", "names"),
     [
-        ("Methods", methods.names()),
-        ("Data sets", datasets.names()),
-        ("Noise models", noise.names()),
-        ("How to read the table", list(criteria.CRITERIA)),
+        ("methods", "Methods", methods.names()),
+        ("data-and-noise", "Data sets", datasets.names()),
+        ("data-and-noise", "Noise models", noise.names()),
+        ("records", "How to read the table", list(criteria.CRITERIA)),
     ],
 )
-def test_tables_of_names_are_complete(section, names):
-    (part,) = re.findall(rf"^##+ {section}\n(.*?)(?=^##)", README, re.DOTALL | re.MULTILINE)
+def test_tables_of_names_are_complete(page, section, names):
+    text = DOCUMENTS[f"docs/{page}.md"]
+    (part,) = re.findall(rf"^##+ {section}\n(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE)
     assert sorted(re.findall(r"^\| `(\w+)`", part, re.MULTILINE)) == sorted(names)
 
 
 def test_networks_and_presets_are_all_named():
-    assert all(f"`{name}`" in README for name in networks.names())
-    (presets,) = re.findall(r"^\*\*Paper\*\*: `protocol: \{preset: (.*?)\) takes", README, re.M)
+    assert all(f"`{name}`" in DOCUMENTS["docs/methods.md"] for name in networks.names())
+    running = DOCUMENTS["docs/running.md"]
+    (presets,) = re.findall(r"^\*\*Paper\*\*: `protocol: \{preset: (.*?)\) takes", running, re.M)
     assert set(re.findall(r"\w+", presets)) - {"or"} == set(PRESETS)
 
 

@@ -1,4 +1,4 @@
-"""The section on clusters of the README, typed as it stands there."""
+"""The commands of the page on clusters, typed as they stand there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from tests.slurm.configuration import NODE
 
 pytestmark = pytest.mark.slurm
 
-SECTION = re.search(
-    r"^### On a cluster\n(.*?)^###? ", (ROOT / "README.md").read_text(), re.M | re.S
-)
-(STUDY,) = re.findall(r"^```yaml\n(.*?)^```$", SECTION[1], re.DOTALL | re.MULTILINE)
-(BLOCK,) = re.findall(r"^```sh\n(.*?)^```$", SECTION[1], re.DOTALL | re.MULTILINE)
+PAGE = (ROOT / "docs" / "clusters.md").read_text()
+(STUDY,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+(BLOCK,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 class Shell:
@@ -36,7 +34,7 @@ class Shell:
         self.env = {**cluster.env, **module}
 
     def type(self, line: str) -> str:
-        """Types a line of the README; returns what it printed."""
+        """Types a line of the page; returns what it printed."""
         words = [sys.executable, *shlex.split(line, comments=True)[1:]]
         run = subprocess.run(
             [*words, "--results", str(self.folder / "results")],
