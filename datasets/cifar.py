@@ -100,7 +100,10 @@ class Cifar10Jpeg(FileDataset):
     clean_subset = 1_000
     asymmetric_map = ASYMMETRIC_MAP
     class_counts = (5_000,) * 10
-    how_to_get = "put cifar10_jpeg.npz into the folder cifar10_jpeg of a data root (--data DIR)"
+    how_to_get = (
+        "put cifar10_jpeg.npz into the folder cifar10_jpeg of a data root (--data DIR); "
+        "datasets/make_cifar10_jpeg.py builds it from a checkout of its origin"
+    )
     folder = "cifar10_jpeg"
     files = MappingProxyType(
         {"cifar10_jpeg.npz": "8290735662275b04de868c07e95eaeebe5fea04dc1f04bfcbc3ae37669e1670e"}
