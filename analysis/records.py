@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis import shapes
 from runners.results import provenance
-from runners.system.canonical import SCHEMA, sha256_of
+from runners.results.defects import is_intact
+from runners.results.record_model import Epoch, Record, StudyJson, problem
+from runners.system.canonical import SCHEMA
 from runners.system.errors import UserError
 from runners.system.names import RESERVED
 
@@ -76,7 +77,7 @@ class Study:
                 lines = [json.loads(line) for line in text.splitlines()]
             except (OSError, ValueError, RecursionError):
                 lines = []
-        if not shapes.are_epochs(lines):
+        if not isinstance(lines, list) or any(problem(Epoch, line) for line in lines):
             lines = []
         if not lines and cell["name"] not in self.without_curves:
             self.without_curves.append(cell["name"])
@@ -166,7 +167,7 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
             other_schema.append(name)  # before all else: key and checksum may mean other things
         elif key not in cells:
             others += 1
-        elif record and (record.get("key") != key or not _intact(record)):
+        elif record and (record.get("key") != key or not _is_sound(record)):
             damaged.append(name)
         elif record:
             epochs[key] = record.pop("epochs", [])
@@ -179,14 +180,8 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
     )  # fmt: skip
 
 
-def _intact(record: dict[str, Any]) -> bool:
-    left_out = ("epochs", "record_sha256")
-    content = {name: value for name, value in record.items() if name not in left_out}
-    try:
-        whole = sha256_of(content) == record.get("record_sha256")
-    except (ValueError, RecursionError):
-        return False
-    return whole and record.get("schema") == SCHEMA and shapes.is_record(record)
+def _is_sound(record: dict[str, Any]) -> bool:
+    return is_intact(record) and problem(Record, record) is None
 
 
 def _study_file(folder: Path) -> dict[str, Any]:
@@ -197,8 +192,10 @@ def _study_file(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is no study folder: it has no readable study.json") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error})") from None
-    if wrong := shapes.wrong_with_study(head):
-        raise UserError(f"{path}{wrong}")
+    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
+        raise UserError(f"{path} is no study file of schema {SCHEMA}")
+    if wrong := problem(StudyJson, head):
+        raise UserError(f"{path}: {wrong}")
     return head
 
 

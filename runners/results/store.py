@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runners.results.defects import find_defect, required_fields, warnings
+from runners.results.defects import find_defect
 from runners.results.failures import REASON, Failure
 from runners.results.leases import Leases
+from runners.results.record_model import Record
 from runners.system.canonical import sha256_of
 from runners.system.files import read_json, sweep, write_json
 
@@ -78,7 +79,12 @@ class CellFolder:
         self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Adds the checksum and writes the record; from then on the cell is done."""
+        """Adds the checksum and writes the record; from then on the cell is done.
+
+        Raises:
+            pydantic.ValidationError: it is not what a record must be.
+        """
+        Record.model_validate(record)
         write_json(self.record, {**record, "record_sha256": sha256_of(record)})
         self.failed.unlink(missing_ok=True)
 
@@ -104,12 +110,15 @@ class CellFolder:
         wrong = find_defect(record, self.path.name)
         if wrong is not None:
             return CellStatus(State.DAMAGED, f"{self.record} {wrong}", self.attempts())
-        needed = required_fields(record)
-        kept = {name: needed[name] for name in ("seconds", "accuracy")}
-        kept["note"] = warnings(record)
-        if fingerprint in (None, needed["fingerprint"]):
-            return CellStatus(State.DONE, **kept)
-        return CellStatus(State.STALE, attempts=self.attempts(), **kept)
+        whole = Record.model_validate(record)
+        told = {
+            "note": "; ".join(whole.provenance.warnings),
+            "seconds": whole.timing.total_s,
+            "accuracy": whole.accuracy.last.value,
+        }
+        if fingerprint in (None, whole.provenance.fingerprint):
+            return CellStatus(State.DONE, **told)
+        return CellStatus(State.STALE, attempts=self.attempts(), **told)
 
     def unfinished(self) -> CellStatus:
         """What `failed.json` says, whether or not there is a record."""

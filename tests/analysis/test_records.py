@@ -168,8 +168,8 @@ def test_unreadable_epochs_cost_the_curve_not_the_result(tmp_path):
         (None, "no readable study.json"),
         ("{", "no valid JSON"),
         ('{"schema": 2}', "no study file of schema 1"),
-        ('{"schema": 1, "study": "a", "config": {}}', "cells is missing"),
-        ('{"schema": 1, "study": "a", "config": {}, "cells": [{}]}', "a cell lacks key"),
+        ('{"schema": 1, "study": "a", "config": {}}', "study.json: cells: field required"),
+        ('{"schema": 1, "study": "a", "config": {}, "cells": [{}]}', r"cells\.0\.key: field"),
     ],
 )
 def test_a_folder_that_is_no_study_is_one_sentence(tmp_path, text, message):

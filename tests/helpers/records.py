@@ -95,6 +95,7 @@ def record(
         },
         "accuracy": accuracy,
         "ensemble_accuracy": both,
+        "timing": {"total_s": 1.0},
         "provenance": {"fingerprint": cell["fingerprint"]},
     } | changes  # fmt: skip
     return made | {"record_sha256": sha256_of(made)}

@@ -61,9 +61,18 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "older": (lambda r: signed({**r, "schema": 0}), "has schema 0; this version of the suite rea"),
     "newer": (lambda r: signed({**r, "schema": "2"}), "has schema '2'; this version"),
     "of another cell": (lambda r: signed({**r, "key": "0" * 64}), "is the record of another cell"),
-    "without timing": (lambda r: without(r, "timing"), "has no sensible seconds"),
-    "without accuracy": (lambda r: without(r, "accuracy"), "has no sensible accuracy"),
-    "without provenance": (lambda r: without(r, "provenance"), "has no sensible fingerprint"),
+    "without timing": (
+        lambda r: without(r, "timing"),
+        "records are: timing: field required",
+    ),
+    "without accuracy": (
+        lambda r: without(r, "accuracy"),
+        "accuracy: field required",
+    ),
+    "without provenance": (
+        lambda r: without(r, "provenance"),
+        "provenance: field required",
+    ),
     "odd accuracy": (lambda r: signed({**r, "accuracy": {"last": {"test": "0.9"}}}), "accuracy"),
 }
 

@@ -154,7 +154,7 @@ def test_the_name_of_a_study_cannot_leave_the_folder_of_tables(name, folder):
     assert grid() == 0
     path = Path("results/s/study.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "study": name}))
-    with pytest.raises(UserError, match="study is no name"):
+    with pytest.raises(UserError, match="study: is no name of a study"):
         load(path.parent)
 
 

@@ -11,7 +11,7 @@ from runners.results.plan import Fingerprints
 from runners.results.store import CellFolder, State
 from runners.study.config import load_study
 from runners.study.grid import cells
-from runners.system.canonical import SCHEMA
+from tests.helpers.records import SYMMETRIC, cell, record
 
 CODE = '''"""A module."""
 from methods.helper import factor
@@ -89,10 +89,10 @@ def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_pat
     folder = CellFolder(tmp_path / "cell__0123abcd")
     folder.path.mkdir()
     assert folder.status("today").state == State.MISSING
-    made = {"provenance": {"fingerprint": "yesterday"}, "timing": {"total_s": 0.5}}
-    made |= {"key": f"0123abcd{'0' * 56}", "accuracy": {"last": {"test": 0.8}}}
-    folder.write_record({"schema": SCHEMA, **made})
+    planned = cell("gce", SYMMETRIC, 0, key=f"0123abcd{'0' * 56}", fingerprint="yesterday")
+    made = record(planned, 0.8, timing={"total_s": 0.5}, key=f"0123abcd{'0' * 56}")
+    folder.write_record({name: part for name, part in made.items() if name != "record_sha256"})
     assert folder.status("yesterday").state == State.DONE
     assert folder.status("today").state == State.STALE
-    folder.record.write_text(folder.record.read_text().replace("0.5", "0.9"))
+    folder.record.write_text(folder.record.read_text().replace('"total_s": 0.5', '"total_s": 0.9'))
     assert folder.status("yesterday").state == State.DAMAGED
