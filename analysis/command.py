@@ -21,20 +21,20 @@ def parser(description: str, product: str) -> argparse.ArgumentParser:
         description: first line of the help.
         product: name of a study's subfolder for the output.
     """
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument(
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument(
         "studies", nargs="*", type=Path, metavar="STUDY_DIR",
         help="study folders, as run or packed (default: every study of the results folder)",
     )  # fmt: skip
-    made.add_argument(
+    arguments.add_argument(
         "--results", type=Path, default=ROOT / "results", metavar="DIR",
         help="where studies are looked for if none is named (default: results/ of the checkout)",
     )  # fmt: skip
-    made.add_argument(
+    arguments.add_argument(
         "--out", type=Path, metavar="DIR",
         help=f"write here instead of STUDY_DIR/{product}; several studies get a folder each",
     )  # fmt: skip
-    return made
+    return arguments
 
 
 def chosen(text: str) -> list[str]:
@@ -62,17 +62,17 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
             f"no study found under {arguments.results}: run `python runners/run_grid.py "
             f"benchmark.yaml` first, or name a study folder"
         )
-    found = [records.load(folder) for folder in folders]
-    names = [study.name for study in found]
+    loaded = [records.load(folder) for folder in folders]
+    names = [study.name for study in loaded]
     twice = next((name for name in names if names.count(name) > 1), None)
     if arguments.out and twice:
         raise UserError(f"--out {arguments.out}: two of the studies have the name {twice}")
     places = []
-    for study in found:
+    for study in loaded:
         if arguments.out is None:
             places.append((study, study.folder / product))
         else:
-            places.append((study, arguments.out / study.name if len(found) > 1 else arguments.out))
+            places.append((study, arguments.out / study.name if len(loaded) > 1 else arguments.out))
     return places
 
 

@@ -42,10 +42,8 @@ class Pair:
     def records(self) -> tuple[dict[str, Any], ...]:
         """The records of both sides; empty where one of them has none."""
         key = self.cell["key"]
-        found = tuple(
-            side.records[key] for side in (self.a, self.b) if side and key in side.records
-        )
-        return found if len(found) == 2 else ()
+        both = tuple(side.records[key] for side in (self.a, self.b) if side and key in side.records)
+        return both if len(both) == 2 else ()
 
 
 def main() -> None:
@@ -99,13 +97,13 @@ def studies(folder: Path) -> dict[str, Study]:
     places = [folder] if is_study(folder) else records.find(folder)
     if not places:
         raise UserError(f"{folder} is no study folder and holds none")
-    found: dict[str, Study] = {}
+    by_name: dict[str, Study] = {}
     for place in places:
         study = records.load(place, fingerprint=lambda _: None)  # what is stale does not matter
-        if study.name in found:
+        if study.name in by_name:
             raise UserError(f"{folder}: two of its studies have the name {study.name}")
-        found[study.name] = study
-    return found
+        by_name[study.name] = study
+    return by_name
 
 
 def paired(a: dict[str, Study], b: dict[str, Study]) -> Iterator[Pair]:
@@ -137,8 +135,8 @@ def check_platforms(pairs: list[Pair]) -> None:
 
 def report(pairs: list[Pair]) -> int:
     """Print whether all cells are equal, else the first difference; returns the exit code."""
-    found = [(pair, differences.of_cell(pair.cell, pair.a, pair.b)) for pair in pairs]
-    different = [(pair, difference) for pair, difference in found if difference]
+    compared = [(pair, differences.of_cell(pair.cell, pair.a, pair.b)) for pair in pairs]
+    different = [(pair, difference) for pair, difference in compared if difference]
     count = f"{len(pairs)} cell{'s' * (len(pairs) != 1)}"
     if different:
         pair, difference = different[0]

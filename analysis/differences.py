@@ -69,11 +69,11 @@ def of_cell(cell: Mapping[str, Any], a: Study | None, b: Study | None) -> str | 
     wrong = [_trouble(key, study, side) for study, side in ((a, "A"), (b, "B"))]
     if any(wrong):
         return ", ".join(filter(None, wrong))
-    found = first(_results(a.records[key]), _results(b.records[key]))
-    found = found or _of_epochs(cell, a, b)
-    if not found and not (a.packed or b.packed):  # only live studies keep their samples
-        found = _of_samples(a.sources[key], b.sources[key])
-    return found
+    difference = first(_results(a.records[key]), _results(b.records[key]))
+    difference = difference or _of_epochs(cell, a, b)
+    if not difference and not (a.packed or b.packed):  # only live studies keep their samples
+        difference = _of_samples(a.sources[key], b.sources[key])
+    return difference
 
 
 def has_run(cell: Mapping[str, Any], a: Study | None, b: Study | None) -> bool:
@@ -126,7 +126,7 @@ def first(a: Any, b: Any, path: str = "") -> str | None:
         inside = (first(_at(a, row), _at(b, row), f"{path}[{row}]") for row in rows)
     else:
         return None if _equal(a, b) else f"{path}: {_both(a, b)}"
-    return next((found for found in inside if found), None)
+    return next((difference for difference in inside if difference), None)
 
 
 def _at(values: list[Any], row: int) -> Any:
@@ -174,11 +174,13 @@ def _timeless(lines: list[Any]) -> list[Any]:
 
 def _of_samples(ours: Path, theirs: Path) -> str | None:
     a, b = (_samples(folder / "samples.npz") for folder in (ours, theirs))
-    wrong = [f"{found} in {side}" for found, side in ((a, "A"), (b, "B")) if isinstance(found, str)]
+    wrong = [
+        f"{samples} in {side}" for samples, side in ((a, "A"), (b, "B")) if isinstance(samples, str)
+    ]
     if wrong:
         return f"samples.npz: {', '.join(wrong)}"
     inside = (_of_arrays(a.get(name), b.get(name), f"samples.npz.{name}") for name in {**a, **b})
-    return next((found for found in inside if found), None)
+    return next((difference for difference in inside if difference), None)
 
 
 def _samples(path: Path) -> dict[str, np.ndarray] | str:

@@ -50,17 +50,17 @@ class Look:
 
 def looks(frame: pd.DataFrame) -> dict[str, Look]:
     """A look for every label, fixed by its place in the study (see `frames.cells`)."""
-    found = {}
+    looks = {}
     for place, row in enumerate(frame.drop_duplicates("label").itertuples()):
         again = place // len(COLOURS)  # after the last colour they start anew with other dashes
-        found[row.label] = Look(
+        looks[row.label] = Look(
             f"{row.display}{notes.marks(row.privileges)}",
             COLOURS[place % len(COLOURS)],
             MARKERS[place % len(MARKERS)],
             DASHES[again % len(DASHES)],
             "clean_subset" in row.privileges,
         )
-    return found
+    return looks
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

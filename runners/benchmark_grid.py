@@ -53,8 +53,8 @@ def grid(seeds: int, epochs: int) -> tuple[list[Cell], dict]:
         f"protocol.epochs={epochs}",
     ]
     study = load_study(STUDY, overrides)
-    made = cells(study)
-    return made, study_json(study, made)
+    grid = cells(study)
+    return grid, study_json(study, grid)
 
 
 def seconds(chosen: list[Cell], document: dict, device: str, workers: int, threads: int) -> float:

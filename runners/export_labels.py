@@ -41,11 +41,11 @@ COLUMNS = ("index", "true", "noisy", "split")
 
 def parser() -> argparse.ArgumentParser:
     """The command line: a study as for `run_grid.py`, and where the files go."""
-    made = study_parser("export_labels.py", __doc__.splitlines()[0])
-    made.add_argument(
+    command = study_parser("export_labels.py", __doc__.splitlines()[0])
+    command.add_argument(
         "--out", type=Path, metavar="DIR", help="default: labels/ in the study's results"
     )
-    return made
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

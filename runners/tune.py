@@ -154,7 +154,7 @@ def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]
     if table.exists():
         with table.open(newline="", encoding="utf-8") as file:
             kept = [row for row in csv.DictReader(file) if row["method"] not in replaced]
-    made = [
+    new = [
         {
             "method": row["method"],
             "draw": row["cell"].label.rpartition("-draw")[2],
@@ -168,23 +168,25 @@ def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows([*kept, *made])
+    writer.writerows([*kept, *new])
     return text.getvalue()
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line: that of `run_grid.py` and the budget."""
-    made = run_parser("tune.py", __doc__.splitlines()[0])
-    made.add_argument("--draws", type=int, default=8, help="draws a method (default 8)")
-    made.add_argument("--seeds", type=int, default=2, help="tuning seeds, from 100 on (default 2)")
-    made.add_argument(
+    command = run_parser("tune.py", __doc__.splitlines()[0])
+    command.add_argument("--draws", type=int, default=8, help="draws a method (default 8)")
+    command.add_argument(
+        "--seeds", type=int, default=2, help="tuning seeds, from 100 on (default 2)"
+    )
+    command.add_argument(
         "--development",
         type=int,
         default=DEVELOPMENT_IMAGES,
         help=f"clean development images (default {DEVELOPMENT_IMAGES})",
     )
-    made.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "tuned", metavar="DIR")
-    return made
+    command.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "tuned", metavar="DIR")
+    return command
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ def describe_logs(name: str, cells: Sequence[Cell], study: StudyFolder) -> str:
         fitting = "no cell" if not names else f"{len(names)} cells"
         raise UserError(f"--logs: {name!r} is not allowed: it fits {fitting}: must name one cell")
     paths = [study.cell(names[0]).log]
-    for submission in manifest.read_all(study.path).found:
+    for submission in manifest.read_all(study.path).readable:
         for array, number, inside in submission.tasks():
             if names[0] in inside and array.id:
                 ends = ("out", "err")

@@ -21,7 +21,7 @@ def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, st
     """
     submissions = manifest.read_all(study.path)
     queue, no_answer = Queue(()), ""
-    if submissions.found:
+    if submissions.readable:
         try:
             queue = Queue(client.squeue())
         except SlurmError as error:
@@ -32,7 +32,7 @@ def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, st
         f"warning: {path} cannot be read; what it tells of the queue is not known"
         for path in submissions.unreadable
     ]
-    added = in_the_queue(submissions.found, queue, plan.statuses, sending)
+    added = in_the_queue(submissions.readable, queue, plan.statuses, sending)
     leases = {
         name: lease_info for name, lease_info in plan.leases.items() if not queue.denies(lease_info)
     }
@@ -41,4 +41,4 @@ def plan_with_queue(cells: Sequence[Cell], study: StudyFolder) -> tuple[Plan, st
 
 def was_sent(study: StudyFolder) -> bool:
     """Whether anything of a study was ever sent to SLURM."""
-    return any(made.sent for made in manifest.read_all(study.path).found)
+    return any(submission.sent for submission in manifest.read_all(study.path).readable)

@@ -79,8 +79,8 @@ class Lease:
 
     def is_ours(self) -> bool:
         """Whether the file is still the one that this process made."""
-        found = _read(self.path)
-        return found is not None and found[0] == self._content
+        current = _read(self.path)
+        return current is not None and current[0] == self._content
 
     def release(self) -> None:
         self._stop.set()
@@ -147,8 +147,8 @@ class Leases:
         """What those of the leases say that are live."""
         paths = list(paths)
         now = self._now() if paths else 0.0
-        found = ((path, _claim(path, now)) for path in paths)
-        return {path: lease_info for path, lease_info in found if lease_info is not None}
+        infos = ((path, _claim(path, now)) for path in paths)
+        return {path: lease_info for path, lease_info in infos if lease_info is not None}
 
     def _now(self) -> float:
         """The time by the clock of the file system."""
@@ -188,10 +188,10 @@ def _read(path: Path) -> tuple[bytes, float] | None:
 
 def _claim(path: Path, now: float) -> LeaseInfo | None:
     """What a lease says; None where its holder is dead or the file is gone."""
-    found = _read(path)
-    if found is None:
+    current = _read(path)
+    if current is None:
         return None
-    content, changed = found
+    content, changed = current
     said, age = _parsed(content), max(0.0, now - changed)
     if said is None:
         return LeaseInfo(None, age) if age < UNWRITTEN_S else None

@@ -53,12 +53,12 @@ class ArrayTask:
 
 def newest_tasks(submissions: Iterable[Manifest]) -> dict[str, ArrayTask]:
     """Cell name -> the last task that it was submitted with."""
-    found = {}
+    newest = {}
     for manifest in submissions:
         for array, number, cells in manifest.tasks():
             task = ArrayTask(manifest, array, number)
-            found.update(dict.fromkeys(cells, task))
-    return found
+            newest.update(dict.fromkeys(cells, task))
+    return newest
 
 
 class Queue:

@@ -44,13 +44,13 @@ def notes(folder: Path, task: str) -> list[dict[str, Any]]:
         text = (folder / FOLDER / task).read_text(encoding="utf-8")
     except OSError:
         return []
-    found = []
+    entries = []
     for line in text.splitlines():
         try:
-            found.append(json.loads(line))
+            entries.append(json.loads(line))
         except ValueError:
             continue
-    return found
+    return entries
 
 
 def begun(folder: Path) -> set[str]:
@@ -63,16 +63,16 @@ def begun(folder: Path) -> set[str]:
 
 def progress(study: StudyFolder, cells: Iterable[str]) -> dict[str, str]:
     """How far cells are: changes with every new checkpoint, record and failure."""
-    found = {}
+    how_far = {}
     for cell in cells:
         folder = study.cell(cell)
         try:
             with folder.checkpoint.open("rb") as file:
-                found[cell] = file.read(64).decode(errors="replace")  # its checksum
+                how_far[cell] = file.read(64).decode(errors="replace")  # its checksum
         except OSError:
             state, attempts = folder.status().version
-            found[cell] = f"{state} {attempts}"
-    return found
+            how_far[cell] = f"{state} {attempts}"
+    return how_far
 
 
 def stands_still(folder: Path, task: str) -> bool:

@@ -22,7 +22,7 @@ def cancel(study: StudyFolder, only: Collection[str] | None = None) -> int:
     Raises:
         UserError: another command is submitting this study.
     """
-    if not manifest.read_all(study.path).found:
+    if not manifest.read_all(study.path).readable:
         print("nothing of this study was ever sent to SLURM")
         return 0
     try:
@@ -42,10 +42,14 @@ def cancel(study: StudyFolder, only: Collection[str] | None = None) -> int:
 def _cancelled(study: StudyFolder, only: Collection[str] | None, queue: Queue) -> Withdrawn:
     if only is not None:
         settle(study, queue)  # for the ids of all tasks
-    found = manifest.read_all(study.path).found
-    tasks = [ArrayTask(made, array, k) for made in found for array, k, _ in made.tasks()]
+    manifests = manifest.read_all(study.path).readable
+    tasks = [
+        ArrayTask(submission, array, k)
+        for submission in manifests
+        for array, k, _ in submission.tasks()
+    ]
     if only is None:
-        done = withdraw((array for made in found for array in made.arrays), queue)
+        done = withdraw((array for submission in manifests for array in submission.arrays), queue)
     else:
         names = set(only)
         tasks = [each for each in tasks if not names.isdisjoint(each.cells)]

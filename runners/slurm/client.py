@@ -155,19 +155,19 @@ def sacct(ids: Iterable[str]) -> dict[str, list[Evidence]]:
 
     Many clusters have none, or one that is late: what is missing here proves nothing.
     """
-    found: dict[str, list[Evidence]] = {}
+    evidence: dict[str, list[Evidence]] = {}
     options = ("--allocations", "--duplicates", "--noheader", "--parsable2")
     fields = "--format=JobID,State,ExitCode,NodeList,Start,End"
     for some in _portions(ids):
         try:
             done = run(["sacct", *options, fields, f"--jobs={','.join(some)}"])
         except SlurmError:
-            return found
+            return evidence
         for line in done.stdout.splitlines() if done.returncode == 0 else ():
             number, *rest = line.split("|")
             if len(rest) == 5:
-                found.setdefault(number, []).append(Evidence(*rest))
-    return found
+                evidence.setdefault(number, []).append(Evidence(*rest))
+    return evidence
 
 
 def test_only(script: str) -> None:

@@ -116,9 +116,9 @@ class Manifest:
         now = read(self.folder) or self
         change = {"state": state, "noted": datetime.now(UTC), "id": id, "words": words}
         arrays = tuple(replace(a, **change) if a.name == name else a for a in now.arrays)
-        made = replace(now, arrays=arrays)
-        _write(made)
-        return made
+        manifest = replace(now, arrays=arrays)
+        _write(manifest)
+        return manifest
 
 
 def plan(study_folder: Path, arrays: Sequence[Sequence[Sequence[str]]]) -> Manifest:
@@ -138,9 +138,11 @@ def plan(study_folder: Path, arrays: Sequence[Sequence[Sequence[str]]]) -> Manif
         Array(f"{study_folder.name}-{short}-{number}", tuple(map(tuple, tasks)), created)
         for number, tasks in enumerate(arrays)
     )
-    made = Manifest(folder, study_folder.name, created, socket.gethostname(), os.getpid(), named)
-    _write(made)
-    return made
+    manifest = Manifest(
+        folder, study_folder.name, created, socket.gethostname(), os.getpid(), named
+    )
+    _write(manifest)
+    return manifest
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,12 @@ class Manifests:
     """All submissions of a study.
 
     Attributes:
-        found: in the order of their times.
+        readable: in the order of their times.
         unreadable: manifests that are not whole, or of another version of the suite. Files are
             written in one step, so that no crash leaves one: somebody or a disk did it.
     """
 
-    found: tuple[Manifest, ...]
+    readable: tuple[Manifest, ...]
     unreadable: tuple[Path, ...]
 
 
@@ -163,15 +165,15 @@ def read_all(study_folder: Path) -> Manifests:
     A folder without a manifest is one whose submitter died before it sent anything: it counts for
     nothing.
     """
-    found, unreadable = [], []
+    readable, unreadable = [], []
     for path in sorted(study_folder.glob(f"{FOLDER}/*/{FILE}")):
         manifest = read(path.parent)
         if manifest is None:
             unreadable.append(path)
         else:
-            found.append(manifest)
-    found.sort(key=lambda made: made.created)  # names of folders tell seconds only
-    return Manifests(tuple(found), tuple(unreadable))
+            readable.append(manifest)
+    readable.sort(key=lambda manifest: manifest.created)  # names of folders tell seconds only
+    return Manifests(tuple(readable), tuple(unreadable))
 
 
 def read(folder: Path) -> Manifest | None:

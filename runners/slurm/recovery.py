@@ -89,21 +89,21 @@ def settle(study: StudyFolder, queue: Queue) -> None:
     Raises:
         SlurmError: no answer from SLURM.
     """
-    for made in manifest.read_all(study.path).found:
-        for array in made.arrays:
+    for submission in manifest.read_all(study.path).readable:
+        for array in submission.arrays:
             if array.state in (Sent.PLANNED, Sent.SENDING):
-                made = _settled(made, array, queue)
+                submission = _settled(submission, array, queue)
             elif array.state == Sent.NEVER:
                 withdraw([array], queue)
 
 
-def _settled(made: Manifest, array: Array, queue: Queue) -> Manifest:
+def _settled(submission: Manifest, array: Array, queue: Queue) -> Manifest:
     rows = queue.named(array)
     if rows:
         number = rows[0].id.partition("_")[0]
-        found = replace(array, id=number)
-        pickles = (f"{found.task_id(k)}_submitted.pkl" for k in range(len(array.tasks)))
-        if all((made.folder / name).exists() for name in pickles):
-            return made.noting(array.name, Sent.SUBMITTED, id=number)
+        taken = replace(array, id=number)
+        pickles = (f"{taken.task_id(k)}_submitted.pkl" for k in range(len(array.tasks)))
+        if all((submission.folder / name).exists() for name in pickles):
+            return submission.noting(array.name, Sent.SUBMITTED, id=number)
         withdraw([array], queue)
-    return made.noting(array.name, Sent.NEVER)
+    return submission.noting(array.name, Sent.NEVER)

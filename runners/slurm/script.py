@@ -29,7 +29,7 @@ def executor(folder: Path, name: str, run: Run, slurm: Slurm, arrays: int = 1) -
     """
     from submitit.slurm.slurm import SlurmExecutor
 
-    made = SlurmExecutor(folder, max_num_timeout=MOST_REQUEUES, python=slurm.python)
+    sender = SlurmExecutor(folder, max_num_timeout=MOST_REQUEUES, python=slurm.python)
     cores = slurm.cpus_per_task or at_once(run, slurm)
     asked = {key: getattr(slurm, key) for key in ("partition", "account", "qos", "gres")}
     asked |= {key: getattr(slurm, key) for key in ("constraint", "exclude")}
@@ -37,7 +37,7 @@ def executor(folder: Path, name: str, run: Run, slurm: Slurm, arrays: int = 1) -
     asked["array_parallelism"] = max(1, (slurm.max_running or 100_000) // arrays)
     # mem goes around submitit, which takes gigabytes only.
     further = {"mem": slurm.mem} if slurm.mem else {}
-    made.update_parameters(
+    sender.update_parameters(
         job_name=name,
         time=slurm.time,
         cpus_per_task=cores,
@@ -47,15 +47,15 @@ def executor(folder: Path, name: str, run: Run, slurm: Slurm, arrays: int = 1) -
         additional_parameters={"chdir": str(ROOT), **further, **slurm.additional},
         **{key: value for key, value in asked.items() if value is not None},
     )
-    return made
+    return sender
 
 
-def text(made: SlurmExecutor, tasks: int) -> str:
+def text(sender: SlurmExecutor, tasks: int) -> str:
     """The batch script of an array with so many elements; of a plain job if it is one."""
     if tasks > 1:
-        made.parameters["map_count"] = tasks
-    script = made._make_submission_file_text(made._submitit_command_str, "dry-run")
-    made.parameters.pop("map_count", None)
+        sender.parameters["map_count"] = tasks
+    script = sender._make_submission_file_text(sender._submitit_command_str, "dry-run")
+    sender.parameters.pop("map_count", None)
     return script
 
 

@@ -49,11 +49,11 @@ class Submission:
 
     def first(self, count: int) -> Submission:
         """The same with the first tasks only, so many."""
-        made = copy.copy(self)
-        made.tasks = self.tasks[:count]
-        names = {work.cell for task in made.tasks for work in task}
-        made.jobs = tuple(job for job in self.jobs if job.cell.name in names)
-        return made
+        part = copy.copy(self)
+        part.tasks = self.tasks[:count]
+        names = {work.cell for task in part.tasks for work in task}
+        part.jobs = tuple(job for job in self.jobs if job.cell.name in names)
+        return part
 
     def size(self, arrays: int) -> str:
         """How much is sent, for a person."""

@@ -42,9 +42,9 @@ def dry_run(submission: Submission, folder: StudyFolder) -> None:
     arrays = submission.arrays()
     context = folder.path / manifest.FOLDER / "<time>-<uuid>"
     name = f"{folder.path.name}-<uuid>-0"
-    made = executor(context, name, submission.run, submission.slurm, len(arrays))
+    sender = executor(context, name, submission.run, submission.slurm, len(arrays))
     print(f"would submit {submission.describe(len(arrays))}; the script of the first array:\n")
-    print(text(made, len(arrays[0])))
+    print(text(sender, len(arrays[0])))
 
 
 def submit(submission: Submission, context: RunContext) -> Manifest:
@@ -59,28 +59,28 @@ def submit(submission: Submission, context: RunContext) -> Manifest:
     """
     path = context.study.path
     submission = fitting(submission, path)
-    made = manifest.plan(path, [[_names(task) for task in each] for each in submission.arrays()])
-    write_task_spec(made.folder, submission.jobs, context, submission.run, submission.slurm)
-    for number, array in enumerate(made.arrays):
+    current = manifest.plan(path, [[_names(task) for task in each] for each in submission.arrays()])
+    write_task_spec(current.folder, submission.jobs, context, submission.run, submission.slurm)
+    for number, array in enumerate(current.arrays):
         try:
-            made = _send(made, array, submission)
+            current = _send(current, array, submission)
         except Refused as error:
-            made = made.noting(array.name, Sent.REFUSED, words=str(error))
+            current = current.noting(array.name, Sent.REFUSED, words=str(error))
             if not (number and error.full):
-                raise refusal(error, _sent_before(made)) from error
-            for unsent in made.arrays[number + 1 :]:
-                made = made.noting(unsent.name, Sent.NEVER)
+                raise refusal(error, _sent_before(current)) from error
+            for unsent in current.arrays[number + 1 :]:
+                current = current.noting(unsent.name, Sent.NEVER)
             break
-    return made
+    return current
 
 
-def _sent_before(made: Manifest) -> str:
+def _sent_before(current: Manifest) -> str:
     """What a refusal leaves in the queue, as the end of a sentence; if nothing, also no files."""
-    if sent := [array.id for array in made.sent]:
+    if sent := [array.id for array in current.sent]:
         return f"; {', '.join(sent)} were sent before, the same command sends the rest"
-    shutil.rmtree(made.folder)
+    shutil.rmtree(current.folder)
     with contextlib.suppress(OSError):  # of other submissions
-        made.folder.parent.rmdir()
+        current.folder.parent.rmdir()
     return ""
 
 
@@ -88,12 +88,12 @@ def _names(task: Task) -> list[str]:
     return [work.cell for work in task]
 
 
-def _send(made: Manifest, array: Array, submission: Submission) -> Manifest:
+def _send(current: Manifest, array: Array, submission: Submission) -> Manifest:
     """Sends one array, again after a while if the controller does not answer."""
     for pause in (*BACK_OFF_S, None):
-        made = made.noting(array.name, Sent.SENDING)
+        current = current.noting(array.name, Sent.SENDING)
         try:
-            number = _sbatch(made, array, submission)
+            number = _sbatch(current, array, submission)
         except ControllerDown as error:
             if pause is None:
                 raise
@@ -102,21 +102,21 @@ def _send(made: Manifest, array: Array, submission: Submission) -> Manifest:
             with contextlib.suppress(SlurmError):  # tasks that run twice do no harm
                 withdraw([array], Queue(client.squeue()))
             continue
-        return made.noting(array.name, Sent.SUBMITTED, id=number)
+        return current.noting(array.name, Sent.SUBMITTED, id=number)
     raise AssertionError("the last try returns or raises")
 
 
-def _sbatch(made: Manifest, array: Array, submission: Submission) -> str:
+def _sbatch(current: Manifest, array: Array, submission: Submission) -> str:
     """Sends one array; returns its id."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    arrays = len(made.arrays)
-    sender = executor(made.folder, array.name, submission.run, submission.slurm, arrays)
+    arrays = len(current.arrays)
+    sender = executor(current.folder, array.name, submission.run, submission.slurm, arrays)
     try:
         # submitit prints what sbatch says; whoever catches it will.
         with contextlib.redirect_stderr(io.StringIO()), sender.batch():
             sent = [
-                sender.submit(RunCells(str(made.folder), name_of(array.name, number), cells))
+                sender.submit(RunCells(str(current.folder), name_of(array.name, number), cells))
                 for number, cells in enumerate(array.tasks)
             ]
     except (FailedJobError, FailedSubmissionError) as error:
@@ -127,9 +127,9 @@ def _sbatch(made: Manifest, array: Array, submission: Submission) -> str:
     return sent[0].job_id.partition("_")[0]
 
 
-def why_stuck(made: Manifest) -> str:
+def why_stuck(current: Manifest) -> str:
     """Why no task of a submission can ever start, in words; empty if one can or SLURM is silent."""
-    tasks = [ArrayTask(made, array, k) for array, k, _ in made.tasks()]
+    tasks = [ArrayTask(current, array, k) for array, k, _ in current.tasks()]
     rows: list[Row] = []
     for number, pause in enumerate((*LOOKS_AFTER_S, *FURTHER_LOOKS_AFTER_S)):
         if number >= len(LOOKS_AFTER_S) and not all(row.reason == "None" for row in rows):

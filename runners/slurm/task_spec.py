@@ -56,14 +56,14 @@ def at_once(run: Run, slurm: Slurm) -> int:
 
 def _gpus_of(gres: str | None) -> int:
     """GPUs of a raw request, such as "gpu", "gpu:a100:2(S:0)", or "shard:4": a part of one."""
-    found = 0
+    count = 0
     for part in (gres or "").split(","):
         name, *more = part.partition("(")[0].split(":")
         if name == "gpu" and more and more[-1].isdecimal():
-            found += int(more[-1])
+            count += int(more[-1])
         elif name in ("gpu", "shard", "mps"):
-            found += 1
-    return found
+            count += 1
+    return count
 
 
 def signal_seconds(minutes: int) -> int:

@@ -196,8 +196,8 @@ class _Judge:
         return CellStatus(State.LOST, f"job {task.id} is over without a result: {known}")
 
     def _accounted_state(self, task: ArrayTask) -> str:
-        found = self._accounted.get(task.id or "", [])
-        return found[-1].state if found else ""
+        evidence = self._accounted.get(task.id or "", [])
+        return evidence[-1].state if evidence else ""
 
 
 def _log_tail(task: ArrayTask) -> str:
@@ -214,7 +214,7 @@ def _log_tail(task: ArrayTask) -> str:
 
 def _named_in(log: str) -> tuple[str, bool] | None:
     lines = ([words for part, *words in IN_LOG if part in line] for line in log.splitlines())
-    named = [tuple(found[0]) for found in lines if found]
+    named = [tuple(meanings[0]) for meanings in lines if meanings]
     # SLURM's own words, where there are any, say why it was asked.
     named = [words for words in named if words != TERMINATED] or named
     if not named:

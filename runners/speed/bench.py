@@ -87,11 +87,11 @@ class Bench:
         kind = DOUBLE_BACKWARD[name] if variant == "double-backward" else methods.load(name)
 
         def new_network() -> torch.nn.Module:
-            made = networks.build(network, channels, size, CLASSES)
-            made.to(device, memory_format=layout)
+            built = networks.build(network, channels, size, CLASSES)
+            built.to(device, memory_format=layout)
             if is_compiled(variant):
-                made.compile()  # as in runners/cell/build.py
-            return made
+                built.compile()  # as in runners/cell/build.py
+            return built
 
         torch.manual_seed(0)
         hparams = methods.declaration(name).hparams()

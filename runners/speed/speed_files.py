@@ -25,8 +25,8 @@ def write_rows(
         path = path / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = {tuple(row[field] for field in parts) for row in rows}
-    found = read_json(path)
-    old = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    content = read_json(path)
+    old = [row for row in content if isinstance(row, dict)] if isinstance(content, list) else []
     kept = [row for row in old if tuple(row.get(field) for field in parts) not in measured]
     write_json(path, kept + rows)
     print(f"wrote {path}")

@@ -30,17 +30,17 @@ def seeds(raw: Any, problems: Problems) -> list[int]:
             return list(range(count))
         problems.refuse("axes.seed", raw, SEEDS_ALLOWED)
         return []
-    made = []
+    accepted = []
     for index, value in enumerate(raw):
         seed = _whole(value)
         if seed is None or not 0 <= seed <= MOST_SEED:
             problems.refuse(f"axes.seed[{index}]", value, SEEDS_ALLOWED)
         else:
-            made.append(seed)
+            accepted.append(seed)
     if not raw:
         problems.refuse("axes.seed", raw, SEEDS_ALLOWED)
-    _duplicates("axes.seed", [(str(seed), str(seed)) for seed in made], problems)
-    return made
+    _duplicates("axes.seed", [(str(seed), str(seed)) for seed in accepted], problems)
+    return accepted
 
 
 def _whole(value: Any) -> int | None:
@@ -132,12 +132,12 @@ def check_setting(
         if make_noise(noise.params).transition_matrix(dataset) is None:
             allowed = "a noise that has a transition matrix"
             problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
-    made = protocol_for(protocol, dataset)
+    resolved = protocol_for(protocol, dataset)
     needing = [v.label for v in variants if Privileges.CLEAN_SUBSET in v.declaration.privileges]
-    if needing and made["clean_subset"] < dataset.classes:
+    if needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
-        problems.refuse("protocol.clean_subset", made["clean_subset"], allowed)
-    _check_sizes(dataset, made, problems)
+        problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
+    _check_sizes(dataset, resolved, problems)
 
 
 def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems) -> None:

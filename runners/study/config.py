@@ -60,7 +60,7 @@ def _with_overrides(
     """`raw` with the values of `--set` in place; mistakes of theirs are noted."""
     known = schema.keys()
     sections = [key for key in ("axes", "protocol", "run", "slurm") if key in raw]
-    made = raw | {key: {} for key in sections if raw[key] is None}
+    changed = raw | {key: {} for key in sections if raw[key] is None}
     for text in overrides:
         key, equals, value = text.partition("=")
         own = Problems(f"--set {one_line(key)}")
@@ -74,11 +74,11 @@ def _with_overrides(
             continue
         section, _, inner = key.partition(".")
         if not inner:
-            made[section] = parsed
-        elif isinstance(made.setdefault(section, {}), dict):
-            made[section][inner] = parsed
+            changed[section] = parsed
+        elif isinstance(changed.setdefault(section, {}), dict):
+            changed[section][inner] = parsed
         problems.overridden.add(key)
-    return made
+    return changed
 
 
 def _validated(raw: dict[str, Any], problems: Problems) -> StudyFile:
@@ -96,14 +96,14 @@ def _validated(raw: dict[str, Any], problems: Problems) -> StudyFile:
 
 def _without(raw: dict[str, Any], wrong: list[tuple[Any, ...]]) -> dict[str, Any]:
     """`raw` without the values at `wrong`, and with empty axes where there are none."""
-    made = {key: dict(part) if isinstance(part, dict) else part for key, part in raw.items()}
+    kept = {key: dict(part) if isinstance(part, dict) else part for key, part in raw.items()}
     for section, *inner in wrong:
-        if inner and isinstance(made.get(section), dict):
-            made[section].pop(inner[0], None)
+        if inner and isinstance(kept.get(section), dict):
+            kept[section].pop(inner[0], None)
         else:
-            made.pop(section, None)
+            kept.pop(section, None)
     empty = {"dataset": [], "noise": [], "method": []}
-    return {"study": "unnamed", **made, "axes": empty | made.get("axes", {})}
+    return {"study": "unnamed", **kept, "axes": empty | kept.get("axes", {})}
 
 
 def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Problems) -> Study:

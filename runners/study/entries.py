@@ -117,12 +117,12 @@ def _is_label(label: Any, where: str, problems: Problems) -> bool:
 
 def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
     """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
-    made = []
+    entries = []
     for where, entry in _numbered("axes.method", raw):
         given = _as_mapping(entry, where, methods.REGISTRY, problems)
         for name in _names(given, where, methods.REGISTRY, problems):
-            made += _variants(name, methods.declaration(name), given, where, problems)
-    return made
+            entries += _variants(name, methods.declaration(name), given, where, problems)
+    return entries
 
 
 def _variants(

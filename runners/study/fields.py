@@ -63,15 +63,15 @@ def numbers(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     For models that were not written with `Whole` and `Real`: true is no number there either.
     """
     convert = {int: whole, float: real}
-    made = dict(values)
+    converted = dict(values)
     for key, value in values.items():
         field = model.model_fields.get(key)
         if field is not None and field.annotation in convert:
             try:
-                made[key] = convert[field.annotation](value)
+                converted[key] = convert[field.annotation](value)
             except ValueError:
-                made[key] = "not a number"
-    return made
+                converted[key] = "not a number"
+    return converted
 
 
 def allowed(field: FieldInfo) -> str:

@@ -15,13 +15,13 @@ from runners.system.errors import ConfigError
 
 def cells(study: Study) -> list[Cell]:
     """All cells of a study, by data set, noise, method and seed in the order of the file."""
-    made = []
+    grid = []
     for data_set in study.datasets:
         protocol = protocol_for(study.protocol, data_set.dataset)
         tuned, mode = study.tuned[data_set.label], study.protocol.hparams
         resolved = [(entry, *hparams_for(entry, mode, tuned)) for entry in study.methods]
         for noise, (entry, hparams, source), seed in product(study.noises, resolved, study.seeds):
-            made.append(
+            grid.append(
                 Cell(
                     dataset=data_set.label,
                     dataset_config=data_set.config,
@@ -39,7 +39,7 @@ def cells(study: Study) -> list[Cell]:
                     privileges=entry.declaration.privileges.names,
                 )
             )
-    return made
+    return grid
 
 
 AXES = {

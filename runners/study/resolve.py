@@ -67,14 +67,14 @@ class Study:
 
 def protocol_for(protocol: Protocol, dataset: Dataset) -> dict[str, Any]:
     """The protocol as a cell of that data set runs it: every automatic value decided."""
-    made = protocol.model_dump(exclude={"preset", "hparams"})
-    if made["network"] is None:
-        made["network"] = dataset.default_network
-    if made["augment"] == "auto":
-        made["augment"] = "crop_flip" if dataset.augment else "none"
-    if made["clean_subset"] is None:
-        made["clean_subset"] = dataset.clean_subset
-    return made
+    resolved = protocol.model_dump(exclude={"preset", "hparams"})
+    if resolved["network"] is None:
+        resolved["network"] = dataset.default_network
+    if resolved["augment"] == "auto":
+        resolved["augment"] = "crop_flip" if dataset.augment else "none"
+    if resolved["clean_subset"] is None:
+        resolved["clean_subset"] = dataset.clean_subset
+    return resolved
 
 
 def hparams_for(
@@ -113,16 +113,16 @@ def tuned_values(
     own = Problems(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))
     known = {name: methods.declaration(name) for name in methods.names()}
     known |= {entry.method: entry.declaration for entry in entries}
-    made = {}
+    by_method = {}
     for method, values in (read_mapping(path, own) or {}).items():
         if method in known and isinstance(values, dict):
-            made[method] = _tuned_method(method, known[method], values, own)
+            by_method[method] = _tuned_method(method, known[method], values, own)
         elif method in known:
             own.refuse(method, values, "a mapping of hyper-parameters to values")
         elif not is_outside(method):
             own.unknown_key(method, methods.names())
     problems.extend(own.sentences)
-    return made
+    return by_method
 
 
 def _tuned_method(

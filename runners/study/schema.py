@@ -168,9 +168,9 @@ class StudyFile(_Section):
 
 def keys() -> list[str]:
     """Every dotted key of the schema, which is what `--set` accepts."""
-    found = []
+    dotted = []
     for name, field in StudyFile.model_fields.items():
-        found.append(name)
+        dotted.append(name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += [f"{name}.{inner}" for inner in field.annotation.model_fields]
-    return found
+            dotted += [f"{name}.{inner}" for inner in field.annotation.model_fields]
+    return dotted

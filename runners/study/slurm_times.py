@@ -27,10 +27,10 @@ def minutes_of(text: str) -> int:
     Raises:
         ValueError: another format; `infinite` is none, a task must end to be requeued.
     """
-    found = FORMATS.fullmatch(text.strip()) if len(text) <= LONGEST_TEXT else None
-    if found is None:
+    match = FORMATS.fullmatch(text.strip()) if len(text) <= LONGEST_TEXT else None
+    if match is None:
         raise ValueError("not a time of SLURM")
-    parts = {name: int(digits) for name, digits in found.groupdict().items() if digits}
+    parts = {name: int(digits) for name, digits in match.groupdict().items() if digits}
     return -(-sum(SECONDS[name] * number for name, number in parts.items()) // 60)
 
 

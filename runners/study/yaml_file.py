@@ -90,10 +90,10 @@ def read_mapping(path: Path, problems: Problems) -> dict[str, Any] | None:
         line = data.count(b"\n", 0, error.start) + 1
         problems.add(f"line {line}", "not a YAML file: must be UTF-8 text")
         return None
-    found = parse(text, problems)
-    if found is None or isinstance(found, dict):
-        return found
-    problems.refuse("", found, "a mapping of keys to values")
+    value = parse(text, problems)
+    if value is None or isinstance(value, dict):
+        return value
+    problems.refuse("", value, "a mapping of keys to values")
     return None
 
 

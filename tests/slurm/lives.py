@@ -102,7 +102,7 @@ class Life:
 
     def elements(self) -> dict[str, ArrayTask]:
         """Cell -> the task that it was last submitted with."""
-        return newest_tasks(manifest.read_all(self.study.path).found)
+        return newest_tasks(manifest.read_all(self.study.path).readable)
 
     def look(self, *arguments: str) -> str:
         """What a command line that starts nothing prints; in this process, which is faster."""

@@ -109,7 +109,7 @@ class Sent(SlurmStudy):
 
     def rows(self) -> list[Job]:
         """What the queue holds under the names of this study's arrays and is not over."""
-        arrays = [array for made in read_all(self.results / "s").found for array in made.arrays]
+        arrays = [array for made in read_all(self.results / "s").readable for array in made.arrays]
         names = {array.name for array in arrays}
         return [
             row for row in self.cluster.squeue() if row.name in names and not is_final(row.state)
@@ -118,7 +118,7 @@ class Sent(SlurmStudy):
     def queued_cells(self) -> list[str]:
         """The cells of all tasks in the queue that a manifest knows by their id."""
         ids = {row.id for row in self.rows()}
-        made = [each.tasks() for each in read_all(self.results / "s").found]
+        made = [each.tasks() for each in read_all(self.results / "s").readable]
         tasks = [task for elements in made for task in elements]
         return [cell for array, k, cells in tasks if array.task_id(k) in ids for cell in cells]
 

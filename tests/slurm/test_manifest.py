@@ -71,14 +71,14 @@ def test_all_submissions_are_read_in_the_order_of_their_times(study, monkeypatch
 
         monkeypatch.setattr(manifest, "datetime", Clock)
         made.append(plan(study, ARRAYS))
-    found = read_all(study).found
+    found = read_all(study).readable
     assert [each.created.second for each in found] == [1, 2, 3]
     assert set(found) == set(made)
 
 
 def test_submissions_of_the_same_second_are_in_order_too(study):
     made = [plan(study, ARRAYS) for _ in range(20)]
-    assert list(read_all(study).found) == made
+    assert list(read_all(study).readable) == made
 
 
 def test_half_made_submissions_count_for_nothing_and_damaged_ones_are_named(study):
@@ -98,7 +98,7 @@ def test_half_made_submissions_count_for_nothing_and_damaged_ones_are_named(stud
         path.write_text(content)
         broken.append(path)
     found = read_all(study)
-    assert found.found == (good,) and list(found.unreadable) == broken
+    assert found.readable == (good,) and list(found.unreadable) == broken
 
 
 def test_a_study_without_submissions_has_none(study):
@@ -117,7 +117,7 @@ def test_a_submitter_that_dies_while_it_writes_leaves_the_old_manifest(study, mo
     assert read(made.folder) == made
     with pytest.raises(OSError, match="No space left"):
         plan(study, ARRAYS)
-    assert read_all(study).found == (made,)
+    assert read_all(study).readable == (made,)
 
 
 def test_ten_thousand_cells_are_noted_in_a_second(study):

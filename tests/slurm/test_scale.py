@@ -139,12 +139,12 @@ def test_a_controller_that_goes_while_sbatch_runs_is_tried_again_and_then_said(
     said = capsys.readouterr().err
     assert said.count("retrying in") == 2 and said.count("Unable to contact") == 3
     assert "what was sent is noted, resume later with: python" in said.splitlines()[-1]
-    (made,) = read_all(cluster.results / "s").found
+    (made,) = read_all(cluster.results / "s").readable
     assert [array.state for array in made.arrays] == [Sent.SENDING]
     cluster.make("sbatch", good)
     assert here("--set", "axes.seed=3") == 0
     assert "submitted 3 cells" in capsys.readouterr().out
-    first, second = read_all(cluster.results / "s").found
+    first, second = read_all(cluster.results / "s").readable
     assert {a.state for a in first.arrays} == {Sent.NEVER}
     assert {a.state for a in second.arrays} == {Sent.SUBMITTED}
 
@@ -182,7 +182,7 @@ def test_as_many_tasks_are_sent_as_the_user_may_queue(cluster, here, capsys, roo
     assert f"submitted {room} cells in {room} tasks of 1 array\n" in out
     assert len(cluster.queue.read_text().splitlines()) == room
     assert room == 100 or " not sent: SLURM takes no more" in err
-    (made,) = read_all(cluster.results / "s").found
+    (made,) = read_all(cluster.results / "s").readable
     assert len(json.loads((made.folder / "orders.json").read_text())["jobs"]) == room
 
 
