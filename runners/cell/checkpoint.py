@@ -177,7 +177,7 @@ class Checkpointer:
                 )
 
     def _take_up(self, content: dict[str, Any], method: Method, sets: DeviceData) -> TrainState:
-        """Puts everything to where it was; the notes last, which outlive a misfit."""
+        """Puts everything to where it was; the notes last, which outlive a mismatch."""
         device = sets.train.labels.device
         restore(method, content["method"])
         if sets.clean_batches is not None:

@@ -28,7 +28,7 @@ class DeviceData:
         train: training images with their given (noisy) labels.
         train_truth: (n_train,) int64 true labels, for metrics only.
         sample: positions (S,) in `train` on which memorisation is measured every epoch.
-        judged: the test set, in tuning runs the development set instead.
+        eval_set: the test set, in tuning runs the development set instead.
         eval_name: "test" or "dev".
         noisy_val, clean_val: validation sets, None where their size is 0.
         clean_batches: batches of the clean subset, for methods that may see it.

@@ -73,7 +73,7 @@ class Submission:
 
 
 def fitting(submission: Submission, study_folder: Path) -> Submission:
-    """What SLURM takes of a shipment now: all of it, or as many tasks as this user may still queue.
+    """What SLURM takes now: all of it, or as many tasks as this user may still queue.
 
     Only the first array is asked for, and nothing is submitted or written.
 

@@ -1,7 +1,7 @@
 """What a task of SLURM runs: its cells, in the same pool as on any machine.
 
 submitit pickles a `RunCells`, which holds names and nothing else: everything that matters is in the
-study's folder. Whenever a task is started again, by its own wish or by anybody's, its cells go on
+study's folder. Whenever a task is started again, by itself or by anybody, its cells resume
 from their checkpoints.
 """
 

@@ -29,7 +29,7 @@ class TaskSpec:
 
     Attributes:
         jobs: by name of the cell.
-        place: where data, results and checkpoints are.
+        context: where data, results and checkpoints are.
         device: `run.device`.
         cells_per_gpu: cells that share a GPU.
         at_once: cells that run at once in a task without a GPU.
@@ -74,7 +74,7 @@ def signal_seconds(minutes: int) -> int:
 def write_task_spec(
     folder: Path, jobs: Iterable[Job], context: RunContext, run: Run, slurm: Slurm
 ) -> None:
-    """Writes the orders of a submission into its folder, and the marks of its cells beside it.
+    """Writes what the tasks of a submission are to do, and how its cells looked, into its folder.
 
     Raises:
         OSError: the folder cannot be written.
@@ -110,14 +110,14 @@ def write_task_spec(
 
 
 def read_task_spec(folder: Path) -> TaskSpec:
-    """The orders of a submission.
+    """What the tasks of a submission are to do.
 
     Raises:
         ValueError: they are not there, or of another version of the suite.
     """
     raw = read_json(folder / FILE)
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        raise ValueError(f"{folder / FILE} cannot be read: must be orders of schema {SCHEMA}")
+        raise ValueError(f"{folder / FILE} cannot be read: must be of schema {SCHEMA}")
     path = Path(raw["study_folder"])
     context = RunContext(
         StudyFolder(path.parent, path.name),

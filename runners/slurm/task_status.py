@@ -80,7 +80,7 @@ def in_the_queue(
     Args:
         submissions: of the study, read before the queue was asked: it may know newer ones.
         queue: its answer.
-        sights: cell name -> what its files say, read after the answer: whatever a task has written
+        statuses: cell name -> what its files say, read after the answer: what a task has written
             before its row was final or gone is among it.
         sending: whether a command is submitting this study.
     """

@@ -1,4 +1,4 @@
-"""How a run is asked to end: signals become exceptions, or a wish that is granted between steps."""
+"""How a run is asked to end: signals become exceptions, or a request met between two steps."""
 
 from __future__ import annotations
 
