@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +82,10 @@ def run(main: Callable[[], None]) -> None:
     """Call a command; a mistake of the user is a sentence on stderr and exit code 2."""
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `make_tables.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except (UserError, OSError) as error:
         if isinstance(error, OSError):
             error = f"cannot use {error.filename}: {error.strerror}"

@@ -20,7 +20,7 @@ def cells(study: Study) -> pd.DataFrame:
 
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
     rate), `rate` (nominal), `privileges` (tuple), `track`, `hparams_source`, `has_hparams`, `done`,
-    `stale`, `realised_rate`, `clean_subset` (images), and for every criterion C the test accuracy
+    `stale`, `realised_rate`, `no_true_class` and `clean_subset` (images), and for every criterion C the test accuracy
     `C` and `ensemble_C`. Rates and accuracies are in [0, 1], nan where there is no record.
     """
     return pd.DataFrame([_row(study, cell) for cell in study.cells])
@@ -40,6 +40,7 @@ def _row(study: Study, cell: Mapping[str, Any]) -> dict[str, Any]:
         "done": record is not None,
         "stale": cell["key"] in study.stale,
         "realised_rate": record["noise"]["realised_rate"] if record else math.nan,
+        "no_true_class": record["noise"].get("no_true_class", 0) if record else 0,
         "clean_subset": (record["counts"] if record else cell["protocol"])["clean_subset"],
     }
     for name in criteria.CRITERIA:

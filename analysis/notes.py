@@ -110,6 +110,12 @@ def _warnings(frame: pd.DataFrame, criteria: list[str]) -> list[str]:
         for name in criteria
         if CRITERIA[name].diagnostic
     ]
+    for setting, rows in frame[frame["no_true_class"] > 0].groupby("noise_display", sort=False):
+        count = rows.groupby("seed")["no_true_class"].first().mean()
+        said.append(
+            f"{setting}: {count:,.0f} training images (mean over seeds) belong to none of the "
+            "classes; they count as wrongly labelled."
+        )
     if "noisy_val" in criteria and frame["noise"].str.startswith(CLASS_DEPENDENT).any():
         said.append(
             "Under class-dependent noise this criterion (noisy val) rewards fitting the noise."

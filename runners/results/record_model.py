@@ -64,6 +64,7 @@ class Accuracies(_Part):
 class Noise(_Part):
     nominal_rate: Number | None = None
     realised_rate: Number | None = None
+    no_true_class: Annotated[int, Ge(0)] = 0
 
 
 class Counts(_Part):

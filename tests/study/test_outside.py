@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,10 @@ def test_a_study_of_four_kinds_from_outside_runs_and_its_records_say_so(tmp_path
     (labels,) = results.glob("outside/noise/*.npz")
     with np.load(labels) as file:
         assert file["no_true_class"].sum() == found["no_true_class"]
+    tables = [sys.executable, str(ROOT / "analysis" / "make_tables.py"), str(results / "outside")]
+    table = subprocess.run(tables, capture_output=True, text=True, check=True).stdout
+    count = found["no_true_class"]
+    assert f"dark: {count} training images (mean over seeds) belong to none of the" in table
     again = run_grid(study, results, "--data", str(data), "--status", folder=tmp_path)
     assert "2 cells: 2 done" in again.stdout
 
