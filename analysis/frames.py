@@ -20,8 +20,9 @@ def cells(study: Study) -> pd.DataFrame:
 
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
     rate), `rate` (nominal), `privileges` (tuple), `track`, `hparams_source`, `has_hparams`, `done`,
-    `stale`, `realised_rate`, `no_true_class` and `clean_subset` (images), and for every criterion C the test accuracy
-    `C` and `ensemble_C`. Rates and accuracies are in [0, 1], nan where there is no record.
+    `stale`, `realised_rate`, `no_true_class` and `clean_subset` (images), and for every criterion C
+    the test accuracy `C` and `ensemble_C`. Rates and accuracies are in [0, 1], nan where there is
+    no record.
     """
     return pd.DataFrame([_row(study, cell) for cell in study.cells])
 
