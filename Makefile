@@ -40,7 +40,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 test: check
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 # What one runs after every edit: tests without processes of their own and without long trainings.
 test-fast: setup

@@ -204,9 +204,9 @@ def ended(run: subprocess.Popen, seconds: float) -> bool:
 
 def test_a_few_kills_at_random_moments_cost_no_bit(tmp_path):
     whole = tmp_path / "whole"
-    run = run_grid(make_study(whole, 60), whole / "results", folder=whole)
+    run = run_grid(make_study(whole, 40), whole / "results", folder=whole)
     assert run.returncode == 0, run.stdout + run.stderr
-    kill_again_and_again(whole / "results", tmp_path / "killed", 60, kills=3, seed=5)
+    kill_again_and_again(whole / "results", tmp_path / "killed", 40, kills=2, seed=5)
 
 
 @pytest.fixture(scope="module")
