@@ -149,7 +149,8 @@ def _build(loader: _Loader, node: yaml.Node, depth: int = 1) -> Any:
     if depth > MOST_DEPTH:  # a chain of aliases is deeper than its text
         raise _Bound(f"nested too deep: must be at most {MOST_DEPTH} levels", node.start_mark)
     if node.tag not in PLAIN_TAGS:
-        raise _Bound(f"the tag {node.tag} is not allowed: must be plain YAML", node.start_mark)
+        tag = shown(node.tag, 80).strip('"')
+        raise _Bound(f"the tag {tag} is not allowed: must be plain YAML", node.start_mark)
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, depth + 1) for item in node.value]
     if isinstance(node, yaml.ScalarNode):

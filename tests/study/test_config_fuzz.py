@@ -81,6 +81,15 @@ def test_any_damage_to_the_text_is_accepted_or_explained(tmp_path, start, length
     explained_or_accepted(tmp_path, STUDY[:start] + text + STUDY[start + length :])
 
 
+@pytest.mark.parametrize("text", ["!" * 900_000, f"study: !{'x' * 900_000} a", "a" * 900_000])
+def test_a_sentence_on_a_file_is_short_however_long_what_it_complains_of(text, tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_study(path, [], tuned_folder=tmp_path)
+    assert all(len(sentence) < 300 + len(str(path)) for sentence in caught.value.problems)
+
+
 def explained_or_accepted(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(text, encoding="utf-8")
