@@ -30,7 +30,7 @@ from runners.system.signals import hold_signals
 if __name__ == "__main__":
     hold_signals()  # as in run_grid.py
 
-import yaml
+from ruamel.yaml import YAML
 
 import methods
 from runners.cell.seeds import stream
@@ -42,7 +42,7 @@ from runners.study.config import Study, load_study
 from runners.study.entries import DatasetEntry
 from runners.study.grid import cells
 from runners.system.errors import UserError
-from runners.system.files import write_atomically
+from runners.system.files import write_text
 
 FIRST_SEED = 100
 """Tuning seeds start here; reported studies start at 0."""
@@ -132,7 +132,9 @@ def write_results(dataset: str, rows: Sequence[dict[str, Any]], out: Path, comma
     """
     methods_at_hand = {row["method"] for row in rows}
     values, table = out / f"{dataset}.yaml", out / f"{dataset}_draws.csv"
-    before = yaml.safe_load(values.read_text(encoding="utf-8")) if values.exists() else None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    before = yaml.load(values) if values.exists() else None
     tuned = {name: v for name, v in (before or {}).items() if name not in methods_at_hand}
     for row in rows:
         names = methods.declaration(row["method"]).searched
@@ -141,10 +143,12 @@ def write_results(dataset: str, rows: Sequence[dict[str, Any]], out: Path, comma
         if row["best"] and searched:
             tuned[row["method"]] = searched
     head = f"# Tuned on clean development images by `{command}`; all draws: {table.name}\n"
-    text = head + yaml.safe_dump(tuned, sort_keys=True)
-    write_atomically(values, lambda file: file.write(text.encode()))
+    text = io.StringIO(head)
+    text.seek(0, io.SEEK_END)
+    yaml.dump(tuned, text)
+    write_text(values, text.getvalue())
     content = _draws_table(rows, table, methods_at_hand)
-    write_atomically(table, lambda file: file.write(content.encode()))
+    write_text(table, content)
 
 
 def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]) -> str:

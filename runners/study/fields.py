@@ -1,9 +1,8 @@
-"""What a field of a pydantic model allows, in words, and numbers that YAML took for text."""
+"""What a field of a pydantic model allows, in words, and what counts as a number."""
 
 from __future__ import annotations
 
-import math
-import re
+import sys
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,36 +12,32 @@ from pydantic.fields import FieldInfo
 
 from runners.study.problems import Problems
 
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 BOUNDS = {Gt: "above", Ge: "at least", Lt: "below", Le: "at most"}
 NAMES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 
 
 def real(value: Any) -> float:
-    """A finite float from a number or from text such as `1e-4`, which YAML reads as a string.
+    """A finite float from a number.
 
     Raises:
-        ValueError: not a finite number; true and false are none.
+        ValueError: not a finite number; true, false and text are none.
     """
-    if isinstance(value, str) and len(value) <= 40 and NUMBER.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= sys.float_info.max:  # not so for nan either
         raise ValueError("not a finite number")
     return float(value) + 0.0  # + 0.0 makes -0.0 and 0.0 one value
 
 
 def whole(value: Any) -> int:
-    """An int from a whole number, also one written as `1e4` or `12.0`.
+    """An int below 2^63 from a whole number, also one written as `1e4` or `12.0`.
 
     Raises:
         ValueError: not a whole number; true and false are none.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     number = real(value)
     if not number.is_integer() or abs(number) >= 2**63:
         raise ValueError("not a whole number")
-    return int(number)
+    return int(value)
 
 
 Whole = Annotated[int, BeforeValidator(whole)]

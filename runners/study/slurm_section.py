@@ -10,13 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from runners.study.fields import Whole, whole
 from runners.study.problems import Problems
 from runners.study.slurm_times import minutes_of
-from runners.study.yaml_file import Sexagesimal
 
 MOST_MINUTES = 527_040
 """A leap year."""
 TIME_ALLOWED = (
-    f"a whole number of minutes from 1 to {MOST_MINUTES:,} or a SLURM time in quotes, such as "
-    '"30", "12:00:00" or "1-00:00" (without quotes YAML makes 12:00:00 the number 43200)'
+    f"a whole number of minutes from 1 to {MOST_MINUTES:,} or a SLURM time such as 12:00:00 or "
+    "1-00:00"
 )
 OPTION = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 OWN_KEYS = {
@@ -35,9 +34,7 @@ RESERVED = (
 
 
 def _minutes(value: Any) -> int:
-    """Minutes of a number or of a text; YAML's base-60 numbers are neither."""
-    if isinstance(value, Sexagesimal):
-        raise ValueError("base 60")
+    """Minutes of a number or of a text."""
     minutes = minutes_of(value) if isinstance(value, str) else whole(value)
     if not 1 <= minutes <= MOST_MINUTES:
         raise ValueError("out of bounds")
@@ -52,18 +49,12 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _not_base_60(value: Any) -> Any:
-    if isinstance(value, Sexagesimal):
-        raise ValueError("base 60")
-    return value
-
-
 Word = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]+$", max_length=1000)]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\p{Cc}]+$", max_length=4000)]
 Memory = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{1,12}[KMGT]?B?$"), BeforeValidator(_memory)
 ]
-Scalar = Annotated[Line | bool | int | float, BeforeValidator(_not_base_60)]
+Scalar = Line | bool | int | float
 
 
 def _word(default: str | None, description: str) -> Any:
@@ -123,9 +114,7 @@ class Slurm(BaseModel):
         max_length=100,
         description="Further long options of sbatch, passed as they are; true for those without "
         "a value.",
-        json_schema_extra={
-            "allowed": "a mapping of sbatch's long options to text or numbers, times in quotes"
-        },
+        json_schema_extra={"allowed": "a mapping of sbatch's long options to text or numbers"},
     )
     poll_seconds: Whole = Field(
         30, ge=1, le=3600, description="Seconds between two questions of --watch and --wait."

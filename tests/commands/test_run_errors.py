@@ -48,7 +48,7 @@ def refused(capsys, *arguments: str) -> str:
         (["--set", "protocol.epochs=0"], ["--set", "protocol.epochs", "at least 1"]),
         (["--set", "run.backend=slrum"], ["run.backend", "slrum", "local, slurm"]),
         (["--set", "slurm.tmie=60"], ["--set", "slurm.tmie", "did you mean slurm.time?"]),
-        (["--set", "slurm.time=12:00:00"], ["--set", "slurm.time", "43200", "in quotes"]),
+        (["--set", "slurm.time=12:60h"], ["--set", "slurm.time", "12:60h", "12:00:00"]),
         (["--workers", "-1"], ["run.workers", "-1", "0 to 1,024"]),
         (["--workers", "two"], ["run.workers", "two", "0 to 1,024"]),
         (["--device", "gpu"], ["run.device", "gpu", "auto, cpu, cuda"]),

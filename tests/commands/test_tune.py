@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import methods
 from runners.study.config import load_study
@@ -44,7 +44,7 @@ class Tuned:
 
     @property
     def values(self) -> dict:
-        return yaml.safe_load((self.folder / "out" / "simulated.yaml").read_text())
+        return YAML(typ="safe").load(self.folder / "out" / "simulated.yaml")
 
     @property
     def records(self) -> list[dict]:

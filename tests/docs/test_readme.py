@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import datasets
 import methods
@@ -191,7 +191,7 @@ def test_networks_and_presets_are_all_named():
 
 def test_documents_and_package_have_one_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert YAML(typ="safe").load(ROOT / "CITATION.cff")["version"] == version
     changes = (ROOT / "CHANGELOG.md").read_text()
     assert re.findall(r"^## \[(\d.*?)\]", changes, re.MULTILINE)[0] == version
 
