@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -55,119 +54,108 @@ class MethodEntry:
     named: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """One combination of the lists of an entry: its label if one is given, and checked values."""
+
+    where: str
+    name: str
+    label: str | None
+    values: dict[str, Any]
+    varying: list[str]
+
+    def suffix(self, keys: Iterable[str]) -> str:
+        return "".join(_suffix(key, self.values[key]) for key in keys)
+
+
 def dataset_entries(raw: list[Any], problems: Problems) -> list[DatasetEntry]:
     """The data sets of `axes.dataset`; what is wrong is noted in `problems`."""
     entries = []
-    for where, entry in _numbered("axes.dataset", raw):
-        given = _as_mapping(entry, where, datasets.REGISTRY, problems)
-        for name in _names(given, where, datasets.REGISTRY, problems):
-            model = datasets.REGISTRY.load(name).Parameters
-            for label, values in _settings(model, given, where, problems):
-                full = label or name.rpartition(":")[2]
-                if _is_label(full, where, problems):
-                    config = {"name": name, **values} if values else name
-                    entries.append(DatasetEntry(full, config))
+    registry = datasets.REGISTRY
+    for each in _settings("axes.dataset", raw, registry, _parameters, problems):
+        label = each.label or _short(each.name)
+        if _is_label(label, each.where, problems):
+            config = {"name": each.name, **each.values} if each.values else each.name
+            entries.append(DatasetEntry(label, config))
     return entries
+
+
+def _parameters(name: str) -> type[BaseModel]:
+    return datasets.REGISTRY.load(name).Parameters
 
 
 def noise_entries(raw: list[Any], problems: Problems) -> list[NoiseEntry]:
     """The noise settings of `axes.noise`; what is wrong is noted in `problems`."""
     entries = []
-    for where, entry in _numbered("axes.noise", raw):
-        given = _as_mapping(entry, where, noise.REGISTRY, problems)
-        for name in _names(given, where, noise.REGISTRY, problems):
-            model = noise.get(name)
-            for label, values in _settings(model, given, where, problems):
-                params = {"name": name, **values}
-                slug = label or noise.of(params).slug
-                if _is_label(slug, where, problems):
-                    entries.append(NoiseEntry(params, slug, label or noise.of(params).display))
+    for each in _settings("axes.noise", raw, noise.REGISTRY, noise.get, problems):
+        params = {"name": each.name, **each.values}
+        slug = each.label or noise.of(params).slug
+        if _is_label(slug, each.where, problems):
+            entries.append(NoiseEntry(params, slug, each.label or noise.of(params).display))
     return entries
 
 
-def _settings(
+def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
+    """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
+    entries = []
+    for each in _settings("axes.method", raw, methods.REGISTRY, _hparams, problems):
+        declaration = methods.declaration(each.name)
+        label = each.label or _short(each.name) + each.suffix(each.values)
+        if _is_label(label, each.where, problems):
+            display = label if each.label or each.values else declaration.display
+            entries.append(MethodEntry(label, display, declaration, each.name, each.values))
+    return entries
+
+
+def _hparams(name: str) -> type[BaseModel]:
+    return methods.declaration(name).hparams
+
+
+def checked(
     model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
-) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Label (None where none is given) and checked parameters of every combination of lists."""
-    label = given.get("label")
-    if label is not None and not _is_label(label, where, problems):
-        return
-    params = {key: value for key, value in given.items() if key not in ("name", "label")}
-    known = [key for key in model.model_fields if key != "name"]
-    if _refuse_unknown(params, known, where, problems):
-        return
-    is_list = functools.partial(_takes_list, model)
-    varying = [key for key, value in params.items() if isinstance(value, list) and not is_list(key)]
-    for flat in _multiplied(params, is_list, where, problems):
-        try:
-            checked = model.model_validate(fields.numbers(model, flat))
-        except ValidationError as error:
-            fields.note_errors(error, model, where, flat, problems)
+) -> dict[str, Any] | None:
+    """Parameters with their declared types, defaults filled in; None with the reasons noted."""
+    try:
+        return model.model_validate(fields.numbers(model, given)).model_dump(mode="json")
+    except ValidationError as error:
+        fields.note_errors(error, model, where, given, problems)
+        return None
+
+
+def _settings(
+    axis: str,
+    raw: list[Any],
+    registry: Registry,
+    model_of: Callable[[str], type[BaseModel]],
+    problems: Problems,
+) -> Iterator[_Setting]:
+    """Every combination of the lists in every entry of an axis, once its values are allowed."""
+    for index, entry in enumerate(raw):
+        where = f"{axis}[{index}]"
+        given = _as_mapping(entry, where, registry, problems)
+        label = given.get("label")
+        if label is not None and not _is_label(label, where, problems):
             continue
-        values = checked.model_dump(mode="json", exclude={"name"})
-        suffix = "".join(_suffix(key, values[key]) for key in varying)
-        yield label and f"{label}{suffix}", values
+        values = {key: value for key, value in given.items() if key not in ("name", "label")}
+        for name in _names(given, where, registry, problems):
+            for flat, varying in _multiplied(model_of(name), values, where, problems):
+                full = checked(model_of(name), flat, where, problems)
+                if full is not None:
+                    # Of a method its named hyper-parameters count, other values have other sources.
+                    kept = flat if registry is methods.REGISTRY else full.keys() - {"name"}
+                    chosen = {key: value for key, value in full.items() if key in kept}
+                    each = _Setting(where, name, label, chosen, varying)
+                    yield replace(each, label=label and label + each.suffix(varying))
+
+
+def _short(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def _is_label(label: Any, where: str, problems: Problems) -> bool:
     if not is_name(label):
         problems.refuse(f"{where}.label", label, f"{NAME_ALLOWED}: give the entry a short label")
     return is_name(label)
-
-
-def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
-    """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
-    entries = []
-    for where, entry in _numbered("axes.method", raw):
-        given = _as_mapping(entry, where, methods.REGISTRY, problems)
-        for name in _names(given, where, methods.REGISTRY, problems):
-            entries += _variants(name, methods.declaration(name), given, where, problems)
-    return entries
-
-
-def _variants(
-    name: str, declaration: Declaration, given: dict[str, Any], where: str, problems: Problems
-) -> Iterator[MethodEntry]:
-    label = given.get("label")
-    if label is not None and not is_name(label):
-        problems.refuse(f"{where}.label", label, NAME_ALLOWED)
-        return
-    named = {key: value for key, value in given.items() if key not in ("name", "label")}
-    if _refuse_unknown(named, list(declaration.fields), where, problems):
-        return
-    defaults = {key: field.default for key, field in declaration.fields.items()}
-    named = {key: named[key] for key in defaults if key in named}
-    varying = [k for k, v in named.items() if isinstance(v, list) and not _is_list(defaults[k])]
-    for flat in _multiplied(named, lambda key: _is_list(defaults[key]), where, problems):
-        values = checked_hparams(declaration, flat, where, problems)
-        if values is None:
-            continue
-        shown = values if label is None else {key: values[key] for key in varying}
-        full = (label or name.rpartition(":")[2]) + "".join(map(_suffix, shown, shown.values()))
-        if not is_name(full):
-            problems.refuse(f"{where}.label", full, f"{NAME_ALLOWED}: give the entry a short label")
-            continue
-        is_variant = label is not None or bool(values)
-        yield MethodEntry(
-            full, full if is_variant else declaration.display, declaration, name, values
-        )
-
-
-def checked_hparams(
-    declaration: Declaration, given: dict[str, Any], where: str, problems: Problems
-) -> dict[str, Any] | None:
-    """Hyper-parameters with their declared types, or None with the reasons noted."""
-    model = declaration.hparams
-    try:
-        checked = model.model_validate(fields.numbers(model, given))
-    except ValidationError as error:
-        fields.note_errors(error, model, where, given, problems)
-        return None
-    return {key: getattr(checked, key) for key in given}
-
-
-def _numbered(key: str, raw: list[Any]) -> Iterator[tuple[str, Any]]:
-    yield from ((f"{key}[{index}]", entry) for index, entry in enumerate(raw))
 
 
 def _as_mapping(entry: Any, where: str, registry: Registry, problems: Problems) -> dict[str, Any]:
@@ -215,37 +203,32 @@ def is_known(name: Any, where: str, registry: Registry, problems: Problems, also
     return False
 
 
-def _refuse_unknown(
-    given: dict[str, Any], known: list[str], where: str, problems: Problems
-) -> bool:
+def _multiplied(
+    model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """One mapping for every combination of the values that stand in lists, and the keys of these.
+
+    A hyper-parameter that is itself a list does not multiply.
+    """
+    known = [key for key in model.model_fields if key != "name"]
     unknown = [key for key in given if key not in known]
     for key in unknown:
         problems.unknown_key(f"{where}.{key}", known)
-    return bool(unknown)
-
-
-def _multiplied(
-    given: dict[str, Any], is_list: Callable[[str], bool], where: str, problems: Problems
-) -> Iterator[dict[str, Any]]:
-    """One mapping for every combination of the values that stand in lists."""
-    for key, value in given.items():
-        if value == [] and not is_list(key):
-            problems.refuse(f"{where}.{key}", value, "one value or more")
-    choices = [v if isinstance(v, list) and not is_list(k) else [v] for k, v in given.items()]
+    if unknown:
+        return
+    given = {key: given[key] for key in known if key in given}
+    lists = {key: fields.takes_list(model.model_fields[key].annotation) for key in given}
+    varying = [key for key, value in given.items() if isinstance(value, list) and not lists[key]]
+    for key in varying:
+        if not given[key]:
+            problems.refuse(f"{where}.{key}", [], "one value or more")
+    choices = [value if key in varying else [value] for key, value in given.items()]
     count = math.prod(map(len, choices))
     if count > MOST_CELLS:
         problems.add("axes", f"{count:,} entries are not allowed: must be at most {MOST_CELLS:,}")
         return
     for values in itertools.product(*choices):
-        yield dict(zip(given, values, strict=True))
-
-
-def _takes_list(model: type[BaseModel], key: str) -> bool:
-    return fields.takes_list(model.model_fields[key].annotation)
-
-
-def _is_list(default: Any) -> bool:
-    return isinstance(default, tuple | list)
+        yield dict(zip(given, values, strict=True)), varying
 
 
 def _suffix(key: str, value: Any) -> str:
@@ -255,5 +238,5 @@ def _suffix(key: str, value: Any) -> str:
     if isinstance(value, float):
         short = f"{value:g}"
         return f"-{key}{short if float(short) == value else repr(value)}".replace("+", "")
-    text = "_".join(map(str, value)) if _is_list(value) else str(value)
+    text = "_".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
     return f"-{key}{text}" if isinstance(value, int) else f"-{key}-{text}"

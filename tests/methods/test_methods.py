@@ -18,7 +18,7 @@ import methods
 import networks
 from methods.base import Method, overrides
 from methods.declaration import Choice, Privileges
-from runners.study.entries import checked_hparams
+from runners.study.entries import checked
 from runners.study.problems import Problems
 from tests.helpers.cells import Ready, batch, make_cell, ready, same_state, tiny_method
 
@@ -250,6 +250,6 @@ def inside(search, value) -> bool:
 )
 def test_values_beyond_the_bounds_get_a_sentence(method, key, value):
     problems = Problems("study.yaml")
-    assert checked_hparams(methods.declaration(method), {key: value}, "x", problems) is None
+    assert checked(methods.declaration(method).hparams, {key: value}, "x", problems) is None
     (sentence,) = problems.sentences
     assert sentence.startswith(f"study.yaml: x.{key}: ") and " is not allowed: must be " in sentence
