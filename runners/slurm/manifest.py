@@ -8,18 +8,18 @@ name or the id leads to the job.
 from __future__ import annotations
 
 import enum
-import os
-import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from runners.system.files import read_json, write_json
 
-SCHEMA = 1
 FILE = "manifest.json"
 FOLDER = "slurm"
 """Of a study; holds a folder for each submission."""
@@ -75,24 +75,15 @@ class Manifest:
     """One submission: what one command sent, or was about to send.
 
     Attributes:
-        folder: holds the manifest, and scripts, pickles and logs of the submission.
-        study: name of the study.
         created: when it was planned.
-        host, pid: of the process that submits.
         arrays: in the order in which they are sent.
+        folder: holds the manifest, and scripts, pickles and logs of the submission.
     """
 
-    folder: Path
-    study: str
     created: datetime
-    host: str
-    pid: int
     arrays: tuple[Array, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether the fate of every array is known."""
-        return all(array.state not in (Sent.PLANNED, Sent.SENDING) for array in self.arrays)
+    folder: Path
+    schema: Literal[1] = 1
 
     @property
     def sent(self) -> tuple[Array, ...]:
@@ -121,6 +112,9 @@ class Manifest:
         return manifest
 
 
+_MANIFEST = TypeAdapter(Manifest)
+
+
 def plan(study_folder: Path, arrays: Sequence[Sequence[Sequence[str]]]) -> Manifest:
     """Makes the folder of a new submission and writes its manifest, before anything is sent.
 
@@ -138,9 +132,7 @@ def plan(study_folder: Path, arrays: Sequence[Sequence[Sequence[str]]]) -> Manif
         Array(f"{study_folder.name}-{short}-{number}", tuple(map(tuple, tasks)), created)
         for number, tasks in enumerate(arrays)
     )
-    manifest = Manifest(
-        folder, study_folder.name, created, socket.gethostname(), os.getpid(), named
-    )
+    manifest = Manifest(created, named, folder)
     _write(manifest)
     return manifest
 
@@ -178,36 +170,11 @@ def read_all(study_folder: Path) -> Manifests:
 
 def read(folder: Path) -> Manifest | None:
     """The manifest of one submission, or None if it is missing or not readable."""
-    raw = read_json(folder / FILE)
     try:
-        if raw["schema"] != SCHEMA:
-            return None
-        return Manifest(
-            folder=folder,
-            study=raw["study"],
-            created=datetime.fromisoformat(raw["created"]),
-            host=raw["host"],
-            pid=raw["pid"],
-            arrays=tuple(_array(each) for each in raw["arrays"]),
-        )
-    except (KeyError, TypeError, ValueError):
+        return _MANIFEST.validate_python({**read_json(folder / FILE), "folder": folder})
+    except (TypeError, ValidationError):
         return None
 
 
-def _array(raw: dict[str, Any]) -> Array:
-    tasks = tuple(tuple(map(str, cells)) for cells in raw["tasks"])
-    noted = datetime.fromisoformat(raw["noted"])
-    return Array(raw["name"], tasks, noted, Sent(raw["state"]), raw["id"], raw["words"])
-
-
 def _write(manifest: Manifest) -> None:
-    arrays = [{**vars(array), "noted": array.noted.isoformat()} for array in manifest.arrays]
-    value = {
-        "schema": SCHEMA,
-        "study": manifest.study,
-        "created": manifest.created.isoformat(),
-        "host": manifest.host,
-        "pid": manifest.pid,
-        "arrays": arrays,
-    }
-    write_json(manifest.folder / FILE, value)
+    write_json(manifest.folder / FILE, to_jsonable_python(manifest))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import enum
 import fnmatch
-from dataclasses import dataclass
 
 FINAL = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
@@ -18,60 +16,8 @@ def is_final(state: str) -> bool:
     return state.partition(" ")[0].rstrip("+") in FINAL  # sacct: "CANCELLED by 1000"
 
 
-class Outlook(enum.Enum):
-    """Whether a pending job will start."""
-
-    TEMPORARY = "passes by itself"
-    BLOCKED = "needs a person"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a job does not run yet.
-
-    Attributes:
-        outlook: whether it will start without help.
-        sentence: what it means, and what to change where something must be changed.
-    """
-
-    outlook: Outlook
-    sentence: str
-
-
 _OVER = "asks for more than its quality of service allows one job"
 _HELD = "release it with: scontrol release JOB"
-
-PASSING = {
-    "None": "SLURM has not looked at it yet",
-    "Priority": "other jobs come first",
-    "Resources": "waits for free nodes",
-    "BeginTime": "waits for its start time; a requeued job waits about two minutes",
-    "JobArrayTaskLimit": "slurm.max_running tasks run already",
-    "Dependency": "waits for another job",
-    "Licenses": "waits for a licence",
-    "Cleaning": "is being tidied up after its last attempt",
-    "Prolog": "its node is being prepared",
-    "Reservation": "waits for its reservation",
-    "ReqNodeNotAvail*": "its nodes are down, reserved or busy at present",
-    "Nodes required for job are DOWN*": "its nodes are down, drained or reserved at present",
-    "NodeDown": "its node is down",
-    "PartitionDown": "the partition takes no jobs at present",
-    "PartitionInactive": "the partition starts no jobs at present",
-    "FrontEndDown": "the front end is down",
-    "SchedDefer": "SLURM starts no single jobs at present",
-    "QOSMaxJobsPerUserLimit": "as many of your jobs run as your quality of service allows",
-    "QOSMax*PerUser*": "your running jobs use all that your quality of service allows you",
-    "QOSMax*PerAccount*": "the account's running jobs use all that the quality of service allows",
-    "QOSGrp*": "all jobs of this quality of service together are at its limit",
-    "QOSJobLimit": "the quality of service has as many jobs as it may have",
-    "QOSResourceLimit": "the quality of service uses all that it may use",
-    "QOSUsageThreshold": "the quality of service has used its share for now",
-    "AssocGrp*": "all jobs of the account together are at its limit",
-    "AssocMaxJobsLimit": "as many of your jobs run as your account allows",
-    "Max*PerAccount*": "the account is at its limit",
-}
-"""Reasons that pass; `*` stands for any letters."""
 
 STUCK = {
     "PartitionTimeLimit": "the time limit is above the partition's: lower slurm.time",
@@ -108,25 +54,18 @@ STUCK = {
     "launch failed requeued held": f"its start failed and it is held: {_HELD}",
     "JobHoldMaxRequeue": f"it was requeued too often and is held: {_HELD}",
 }
-"""Reasons that do not, with what to change."""
+"""Reasons that do not pass by themselves, with what to change; `*` stands for any letters."""
 
 
-def reason(code: str) -> Reason:
-    """What squeue's reason of a pending job means; of running jobs it means nothing.
+def stuck(code: str) -> str | None:
+    """What to change where squeue's reason of a pending job does not pass by itself, else None.
 
-    Exact names win over patterns, and patterns win in the order of the tables, the stuck first.
+    Exact names win over patterns; of running jobs a reason means nothing.
     """
-    plain = code.strip().strip("()")
-    for fits in (str.__eq__, _matches):
-        for table, outlook in ((STUCK, Outlook.BLOCKED), (PASSING, Outlook.TEMPORARY)):
-            for pattern, sentence in table.items():
-                if fits(pattern.lower(), plain.lower()):
-                    return Reason(outlook, sentence)
-    return Reason(Outlook.UNKNOWN, f"SLURM says {plain or 'nothing'}")
-
-
-def _matches(pattern: str, code: str) -> bool:
-    return "*" in pattern and fnmatch.fnmatchcase(code, pattern)
+    plain = code.strip().strip("()").lower()
+    exact = {pattern.lower(): sentence for pattern, sentence in STUCK.items()}
+    fitting = (text for pattern, text in exact.items() if fnmatch.fnmatchcase(plain, pattern))
+    return exact.get(plain) or next(fitting, None)
 
 
 CULPRITS = {

@@ -18,7 +18,7 @@ from runners.slurm.chunks import Task
 from runners.slurm.client import Row
 from runners.slurm.commands import DOWN, ControllerDown, Refused, SlurmError
 from runners.slurm.manifest import Array, Manifest, Sent
-from runners.slurm.messages import Outlook, reason
+from runners.slurm.messages import stuck
 from runners.slurm.recovery import withdraw
 from runners.slurm.script import executor, prepare_environment, text
 from runners.slurm.submission import Submission, fitting, refusal
@@ -142,15 +142,12 @@ def why_stuck(current: Manifest) -> str:
         rows = [row for row in map(queue.row, tasks) if row]
         if any(map(_can_start, rows)):
             return ""
-    stuck = [reason(row.reason) for row in rows]
-    needs_a_person = [each.outlook == Outlook.BLOCKED for each in stuck]
-    return stuck[0].sentence if stuck and all(needs_a_person) else ""
+    changes = [stuck(row.reason) for row in rows]
+    return changes[0] if changes and all(changes) else ""
 
 
 def _can_start(row: Row) -> bool:
-    if row.state != "PENDING":
-        return True
-    return row.reason not in NOT_LOOKED_AT and reason(row.reason).outlook == Outlook.TEMPORARY
+    return row.state != "PENDING" or not (row.reason in NOT_LOOKED_AT or stuck(row.reason))
 
 
 def local_disk(folder: Path) -> str:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from runners.cell.run_context import RunContext
 from runners.results.job import Job
 from runners.results.store import CellStatus, State, StudyFolder
-from runners.study.cell import Cell
 from runners.study.schema import Run
 from runners.study.slurm_section import Slurm
 from runners.system.files import read_json, write_json
 
-SCHEMA = 1
-FILE, VERSIONS = "orders.json", "marks.json"
+FILE = "orders.json"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class TaskSpec:
 
     Attributes:
         jobs: by name of the cell.
-        context: where data, results and checkpoints are.
+        results, study: the folder of results and the study's name in it.
+        data_root, checkpoint_every, checkpoint_minutes: see `RunContext`.
         device: `run.device`.
         cells_per_gpu: cells that share a GPU.
         at_once: cells that run at once in a task without a GPU.
@@ -39,13 +41,27 @@ class TaskSpec:
     """
 
     jobs: dict[str, Job]
-    context: RunContext
+    results: Path
+    study: str
+    data_root: Path | None
+    checkpoint_every: int
+    checkpoint_minutes: float
     device: str
     cells_per_gpu: int
     at_once: int
     minutes: int
     signal_s: int
     wants_gpu: bool
+    schema: Literal[2] = 2
+
+    @property
+    def context(self) -> RunContext:
+        """Where data, results and checkpoints are."""
+        study = StudyFolder(self.results, self.study)
+        return RunContext(study, self.data_root, self.checkpoint_every, self.checkpoint_minutes)
+
+
+_SPEC = TypeAdapter(TaskSpec)
 
 
 def at_once(run: Run, slurm: Slurm) -> int:
@@ -79,104 +95,46 @@ def write_task_spec(
     Raises:
         OSError: the folder cannot be written.
     """
-    listed = list(jobs)
-    names = [field.name for field in fields(Cell)]
-    write_json(
-        folder / FILE,
-        {
-            "schema": SCHEMA,
-            "study_folder": str(context.study.path),
-            "data_root": None if context.data_root is None else str(context.data_root),
-            "checkpoint_every": context.checkpoint_every,
-            "checkpoint_minutes": context.checkpoint_minutes,
-            "device": run.device,
-            "cells_per_gpu": run.cells_per_gpu,
-            "at_once": at_once(run, slurm),
-            "minutes": slurm.time,
-            "signal_s": signal_seconds(slurm.time),
-            "wants_gpu": bool(slurm.gpus_per_node or slurm.gres),
-            "jobs": [
-                {
-                    "cell": {name: getattr(job.cell, name) for name in names},
-                    "mark": job.version,
-                    "fingerprint": job.fingerprint,
-                    "retries": job.retries,
-                }
-                for job in listed
-            ],
-        },
-    )
-    write_json(folder / VERSIONS, {job.cell.name: [*job.version, job.retries] for job in listed})
-
-
-def read_task_spec(folder: Path) -> TaskSpec:
-    """What the tasks of a submission are to do.
-
-    Raises:
-        ValueError: they are not there, or of another version of the suite.
-    """
-    raw = read_json(folder / FILE)
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        raise ValueError(f"{folder / FILE} cannot be read: must be of schema {SCHEMA}")
-    path = Path(raw["study_folder"])
-    context = RunContext(
-        StudyFolder(path.parent, path.name),
-        None if raw["data_root"] is None else Path(raw["data_root"]),
-        raw["checkpoint_every"],
-        raw["checkpoint_minutes"],
-    )
-    jobs = [_job(each) for each in raw["jobs"]]
-    return TaskSpec(
+    spec = TaskSpec(
         jobs={job.cell.name: job for job in jobs},
-        context=context,
-        **{key: raw[key] for key in ("device", "cells_per_gpu", "at_once", "minutes")},
-        **{key: raw[key] for key in ("signal_s", "wants_gpu")},
+        results=context.study.path.parent,
+        study=context.study.path.name,
+        data_root=context.data_root,
+        checkpoint_every=context.checkpoint_every,
+        checkpoint_minutes=context.checkpoint_minutes,
+        device=run.device,
+        cells_per_gpu=run.cells_per_gpu,
+        at_once=at_once(run, slurm),
+        minutes=slurm.time,
+        signal_s=signal_seconds(slurm.time),
+        wants_gpu=bool(slurm.gpus_per_node or slurm.gres),
     )
-
-
-def _job(raw: dict[str, Any]) -> Job:
-    return Job(Cell(**raw["cell"]), _version(raw["mark"]), raw["fingerprint"], raw["retries"])
-
-
-def _version(raw: list[Any]) -> tuple[State, int]:
-    return State(raw[0]), int(raw[1])
-
-
-@dataclass(frozen=True)
-class SubmittedCell:
-    """How the files of a cell looked when it was submitted.
-
-    Attributes:
-        mark: `runners.results.store.CellStatus.mark`.
-        retries: how often the task runs it again after a failure that may pass.
-    """
-
-    version: tuple[State, int] = (State.MISSING, 0)
-    retries: int = 0
-
-    def is_open(self, status: CellStatus, is_active: bool) -> bool:
-        """Whether the task, which may still run, has yet to end the cell."""
-        if status.state == State.DONE:
-            return False
-        if status.state == State.MISSING or status.version == self.version:
-            return True
-        failures = status.attempts - self.version[1]
-        return is_active and status.transient and 0 < failures <= self.retries
-
-
-def read_versions(folder: Path) -> dict[str, SubmittedCell]:
-    """How the cells of a submission looked then; empty if that cannot be read."""
-    try:
-        return _versions(folder)
-    except (AttributeError, TypeError, ValueError, IndexError):
-        return {}
+    write_json(folder / FILE, to_jsonable_python(spec))
 
 
 @functools.lru_cache(maxsize=64)
-def _versions(folder: Path) -> dict[str, SubmittedCell]:
-    """They never change; that they are not there yet, an error, is not remembered."""
-    versions = read_json(folder / VERSIONS)
-    return {
-        name: SubmittedCell(_version(version), int(version[2]))
-        for name, version in versions.items()
-    }
+def read_task_spec(folder: Path) -> TaskSpec:
+    """What the tasks of a submission are to do; a file that is there never changes.
+
+    Raises:
+        ValueError: it is not there, or of another version of the suite.
+    """
+    return _SPEC.validate_python(read_json(folder / FILE))
+
+
+def submitted_jobs(folder: Path) -> dict[str, Job]:
+    """The jobs of a submission as they were then; empty if that cannot be read."""
+    try:
+        return read_task_spec(folder).jobs
+    except ValueError:
+        return {}
+
+
+def is_open(job: Job | None, status: CellStatus, is_active: bool) -> bool:
+    """Whether the task of a submitted job, which may still run, has yet to end its cell."""
+    if status.state == State.DONE:
+        return False
+    version, retries = (job.version, job.retries) if job else ((State.MISSING, 0), 0)
+    if status.state == State.MISSING or status.version == version:
+        return True
+    return is_active and status.transient and 0 < status.attempts - version[1] <= retries

@@ -17,8 +17,8 @@ from runners.slurm import attempts, client
 from runners.slurm.array_tasks import ArrayTask, Queue, newest_tasks
 from runners.slurm.client import Evidence, Row
 from runners.slurm.manifest import Manifest, Sent
-from runners.slurm.messages import Outlook, reason
-from runners.slurm.task_spec import SubmittedCell, read_versions
+from runners.slurm.messages import stuck
+from runners.slurm.task_spec import is_open, submitted_jobs
 from runners.system.durations import duration
 from runners.system.errors import FullDisk
 from runners.system.signals import Terminated
@@ -88,8 +88,8 @@ def in_the_queue(
     open_cells = {}
     for cell, task in newest_tasks(submissions).items():
         if cell in statuses:
-            version = read_versions(task.manifest.folder).get(cell, SubmittedCell())
-            if version.is_open(statuses[cell], queue.is_active(task)):
+            job = submitted_jobs(task.manifest.folder).get(cell)
+            if is_open(job, statuses[cell], queue.is_active(task)):
                 open_cells[cell] = task
     judge.ask_accounting(open_cells.values())
     judged = {cell: judge.status(task) for cell, task in open_cells.items()}
@@ -156,12 +156,12 @@ class _Judge:
     def _active(self, row: Row, task: ArrayTask) -> CellStatus:
         job = f"job {row.id}"
         if row.state == "PENDING":
-            why = reason(row.reason)
-            stuck = why.outlook == Outlook.BLOCKED
+            change = stuck(row.reason)
+            why = change or f"waits ({row.reason.strip('()')})"
             if self.has_begun(task):
-                note = f"{job} resumes from its checkpoints: {why.sentence}"
-                return CellStatus(State.REQUEUED, note, stuck=stuck)
-            return CellStatus(State.QUEUED, f"{job}: {why.sentence}", stuck=stuck)
+                note = f"{job} resumes from its checkpoints: {why}"
+                return CellStatus(State.REQUEUED, note, stuck=change is not None)
+            return CellStatus(State.QUEUED, f"{job}: {why}", stuck=change is not None)
         if row.state == "SUSPENDED":
             return CellStatus(
                 State.SUSPENDED, f"{job} on {row.node} stands still until it is resumed"

@@ -39,7 +39,7 @@ def test_ten_thousand_cells_are_submitted_in_20_s_and_looked_at_in_5(cluster):
     assert "submitted 10000 cells in 10000 tasks of 10 arrays" in sent.stdout
     assert took < 20 and not cluster.witness()["torch"]
     status = cluster.run(*seeds, "--status", "--cells")
-    assert status.stdout.count("other jobs come first") == SEEDS
+    assert status.stdout.count("waits (Priority)") == SEEDS
     assert "10000 cells: 10000 queued" in status.stdout
     cost = cluster.witness()
     assert not cost["submitit"]

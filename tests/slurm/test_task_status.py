@@ -14,7 +14,7 @@ from runners.slurm import manifest
 from runners.slurm.manifest import Sent
 from tests.helpers.cells import make_cell
 from tests.helpers.fake_commands import Commands
-from tests.helpers.submissions import CELLS, KILLED, begin, row, seen, sent
+from tests.helpers.submissions import CELLS, KILLED, begin, row, seen, sent, write_jobs
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,8 @@ def fake(tmp_path, monkeypatch) -> Commands:
         ("COMPLETING", "None", True, State.RUNNING, "n1"),
         ("CONFIGURING", "None", False, State.RUNNING, "n1"),
         ("SUSPENDED", "None", True, State.SUSPENDED, "stands still"),
-        ("PENDING", "Priority", False, State.QUEUED, "job 12_0: other jobs come first"),
-        ("PENDING", "JobArrayTaskLimit", False, State.QUEUED, "slurm.max_running"),
+        ("PENDING", "Priority", False, State.QUEUED, "job 12_0: waits (Priority)"),
+        ("PENDING", "JobArrayTaskLimit", False, State.QUEUED, "waits (JobArrayTaskLimit)"),
         ("PENDING", "BeginTime", True, State.REQUEUED, "resumes from its checkpoints"),
         ("PENDING", "PartitionTimeLimit", False, State.QUEUED, "lower slurm.time"),
         ("PENDING", "JobHeldUser", False, State.QUEUED, "scontrol release"),
@@ -40,7 +40,7 @@ def fake(tmp_path, monkeypatch) -> Commands:
         ("PENDING", "job requeued in held state", True, State.REQUEUED, "scontrol release"),
         ("PENDING", "launch failed requeued held", True, State.REQUEUED, "scontrol release"),
         ("PENDING", "(Nodes required for job are DOWN, DRAINED or reserved)", False,
-         State.QUEUED, "nodes are down"),
+         State.QUEUED, "waits (Nodes required"),
     ],
 )  # fmt: skip
 def test_a_task_in_the_queue_is_queued_running_or_requeued(
@@ -72,7 +72,7 @@ def test_without_an_answer_nothing_is_decided(tmp_path, fake):
         (Sent.SENDING, "old", True, [], "is being submitted"),
         (Sent.SENDING, "young", False, [], "its submitter was killed and may have sent it"),
         (Sent.SENDING, "old", False, [], None),
-        (Sent.SENDING, "old", False, ["PENDING"] * 3, "SLURM has not looked at it yet"),
+        (Sent.SENDING, "old", False, ["PENDING"] * 3, "waits (None)"),
         (Sent.SENDING, "old", False, ["FAILED"], None),
         (Sent.NEVER, "young", False, [], None),
         (Sent.REFUSED, "young", False, [], None),
@@ -104,7 +104,7 @@ def test_own_files_win_over_the_queue(tmp_path):
 
 def test_a_failed_cell_that_was_sent_again_is_queued_until_its_files_change(tmp_path):
     made = sent(tmp_path)
-    (made.folder / "marks.json").write_text(json.dumps({"a": ["failed", 1, 1]}))
+    write_jobs(made, {"a": (State.FAILED, 1)})
     rows = [row(made, "PENDING", "Priority")]
     once, twice = (
         CellStatus(State.FAILED, "x", attempts=1),
