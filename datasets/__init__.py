@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.base import Dataset
-from datasets.registry import Registry
+from datasets.registry import Registry, shadowed
 
 
 def _problem(entry: Any) -> str | None:
@@ -47,3 +47,8 @@ def of(config: str | Mapping[str, Any]) -> Dataset:
     if isinstance(config, str):
         return get(config)
     return get(config["name"], {key: value for key, value in config.items() if key != "name"})
+
+
+def __getattr__(name: str) -> Any:
+    """Whoever asks for what is not here takes this package for another one of its name."""
+    raise AttributeError(shadowed("datasets", f"it has no {name}"), name=name)

@@ -115,8 +115,9 @@ class Registry:
         except SystemExit as error:
             raise ImportError(f"{name}: importing it ends Python (exit {error.code})") from error
         except Exception as error:  # whatever a stranger's module raises is one sentence
-            if getattr(error, "name", None) in ("datasets", "methods", "networks"):
-                raise ImportError(f"{name}: {_shadowed(error)}") from error
+            package = str(getattr(error, "name", None)).partition(".")[0]
+            if package in ("datasets", "methods", "networks"):
+                raise ImportError(f"{name}: {shadowed(package, str(error))}") from error
             raise ImportError(f"{name}: {type(error).__name__}: {error}") from error
         if wrong := self.problem(entry):
             raise ImportError(f"{name} is not {self.kind}: {wrong}")
@@ -128,10 +129,11 @@ def is_outside(name: str) -> bool:
     return ":" in name
 
 
-def _shadowed(error: Any) -> str:
+def shadowed(package: str, reason: str) -> str:
+    """The sentence for code that wants another package than the suite's of the same name."""
     return (
-        f"it imports from another package called {error.name} ({error}), which cannot be used "
-        "here: the suite has a package of that name; read the data with another library"
+        f"another package called {package} cannot be used here ({reason}): the suite has a package "
+        "of that name; read the data with another library"
     )
 
 

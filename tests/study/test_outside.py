@@ -225,11 +225,23 @@ def test_a_single_file_from_outside_counts_with_the_helpers_beside_it(tmp_path, 
         assert (fingerprint(sources(cell)) == before) == same, name
 
 
-def test_another_package_called_datasets_is_explained(tmp_path, monkeypatch):
-    (tmp_path / "hugging.py").write_text("from datasets import load_dataset\n")
+@pytest.mark.parametrize(
+    "line",
+    ["from datasets import load_dataset", "import datasets.arrow_dataset",
+     "import datasets; datasets.load_dataset('cifar10')", "from methods.svm import SVM"],
+    ids=["from", "submodule", "attribute", "methods"],
+)  # fmt: skip
+def test_another_package_of_a_name_of_the_suite_is_explained(tmp_path, monkeypatch, line):
+    (tmp_path / "hugging.py").write_text(f"{line}\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "hugging", raising=False)
     (said,) = problems(**{"axes.method": ["hugging:Mine"]})
-    assert "another package called datasets" in said and "read the data with another" in said
+    assert "another package called" in said and "read the data with another" in said
+
+
+def test_another_package_called_datasets_is_explained_also_when_a_cell_runs():
+    with pytest.raises(AttributeError, match="another package called datasets cannot be used here"):
+        datasets.load_dataset("cifar10")
 
 
 def test_two_entries_of_one_name_are_an_error(tmp_path):
