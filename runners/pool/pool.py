@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from unittest import mock
 
 from runners.cell.run_context import RunContext
 from runners.pool import worker
@@ -32,7 +33,7 @@ from runners.pool.messages import (
 from runners.results.failures import of_exit, oom_kills
 from runners.results.job import Job
 from runners.system.errors import FullDisk
-from runners.system.signals import user_signal_blocked
+from runners.system.signals import task_signals_blocked
 
 END_S = 5.0
 """Seconds that a worker is given to end before it is killed."""
@@ -194,11 +195,14 @@ def _settle(job: Job, message: Message, queue: JobQueue, report: Report) -> None
 
 
 def _start(context: RunContext, device: str) -> _Worker:
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=worker.serve, args=(theirs, context, device), daemon=True)
+    # Forked from a clean process that has imported torch: that is paid for once a run.
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["torch"])
+    ours, theirs = forks.Pipe()
+    process = forks.Process(target=worker.serve, args=(theirs, context, device), daemon=True)
     killed = oom_kills()
-    with user_signal_blocked():
+    # A file `queue.py` in the working directory is not what torch means by it.
+    with task_signals_blocked(), mock.patch.dict(os.environ, PYTHONSAFEPATH="1"):
         process.start()
     theirs.close()
     return _Worker(process, ours, device, killed)

@@ -57,6 +57,8 @@ def serve(connection: Connection, context: RunContext, device: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runner decides what Ctrl-C means
     signal.signal(signal.SIGTERM, request_stop)  # ends after the next checkpoint
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # blocked while it started
+    os.environ.pop("PYTHONSAFEPATH", None)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def send(message: Message) -> None:

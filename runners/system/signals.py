@@ -65,14 +65,14 @@ def release_signals() -> None:
 
 
 @contextlib.contextmanager
-def user_signal_blocked() -> Iterator[None]:
-    """Processes started inside never see SIGUSR2, by which SLURM warns all of a task.
+def task_signals_blocked() -> Iterator[None]:
+    """Processes started inside do not see what SLURM sends to all of a task: SIGUSR2, SIGTERM.
 
-    A mask is inherited and a handler is not: without it the warning would kill a worker that has
-    just been started.
+    A mask is inherited and a handler is not: without it these would kill a worker that has just
+    been started, or the process from which workers are forked.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGTERM])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -87,9 +87,9 @@ def assert_tidy(results: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Path:
-    """Results of the grid with 12 epochs, one cell after the other in one process."""
+    """Results of the grid with 6 epochs, one cell after the other in one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    run = run_grid(make_study(folder, 12), folder / "results", "--workers", "0", folder=folder)
+    run = run_grid(make_study(folder, 6), folder / "results", "--workers", "0", folder=folder)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder / "results"
 
@@ -97,7 +97,7 @@ def undisturbed(tmp_path_factory) -> Path:
 def test_workers_killed_while_they_write_cost_no_bit(undisturbed, tmp_path):
     files = ("checkpoint.pt", "samples.npz", "epochs.jsonl", "record.json")
     events = [f"{name} {when}" for name in files for when in ("before", "half", "after")]
-    study, results = make_study(tmp_path, 12), tmp_path / "results"
+    study, results = make_study(tmp_path, 6), tmp_path / "results"
     (tmp_path / "marks").mkdir()
     (tmp_path / "sitecustomize.py").write_text(SELF_KILLING)
     more = {"KILL_AT": ",".join(events), "KILL_MARKS": str(tmp_path / "marks")}
@@ -163,7 +163,9 @@ def _group(group: int) -> list[int]:
     return found
 
 
-def kill_again_and_again(whole: Path, folder: Path, epochs: int, kills: int, seed: int) -> None:
+def kill_again_and_again(
+    whole: Path, folder: Path, epochs: int, kills: int, seed: int, longest: float = 9
+) -> None:
     """Runs a grid through so many SIGKILLs at random moments; its end must equal that of `whole`.
 
     A grid that comes to its end between two of them, as on a fast machine, is compared and begun
@@ -173,7 +175,9 @@ def kill_again_and_again(whole: Path, folder: Path, epochs: int, kills: int, see
     study, grids = make_study(folder, epochs), 1
     often = ["--set", "run.checkpoint_minutes=0.0005"]
     for _ in range(kills):
-        while ended(run := start(study, folder / str(grids), folder, *often), rng.uniform(1, 9)):
+        while ended(
+            run := start(study, folder / str(grids), folder, *often), rng.uniform(1, longest)
+        ):
             assert run.returncode == 0
             equal(whole, folder / str(grids))
             grids += 1
@@ -204,9 +208,9 @@ def ended(run: subprocess.Popen, seconds: float) -> bool:
 
 def test_a_few_kills_at_random_moments_cost_no_bit(tmp_path):
     whole = tmp_path / "whole"
-    run = run_grid(make_study(whole, 40), whole / "results", folder=whole)
+    run = run_grid(make_study(whole, 20), whole / "results", folder=whole)
     assert run.returncode == 0, run.stdout + run.stderr
-    kill_again_and_again(whole / "results", tmp_path / "killed", 40, kills=2, seed=5)
+    kill_again_and_again(whole / "results", tmp_path / "killed", 20, kills=2, seed=5, longest=5)
 
 
 @pytest.fixture(scope="module")
