@@ -1,4 +1,4 @@
-"""The exact meta-gradient of a one-step look-ahead, by one forward-mode pass.
+"""The exact meta-gradient of a one-step look-ahead.
 
 Meta methods choose phi so that theta' = theta - rate * grad_theta L(theta, phi) has a small loss
 L_m on clean data. With g = grad L_m(theta') held fixed,
@@ -6,39 +6,41 @@ L_m on clean data. With g = grad L_m(theta') held fixed,
     dL_m / dphi = -rate * d/dphi < g, grad_theta L(theta, phi) >,
 
 and the bracket is the derivative of L(theta, phi) along g. That needs only the tangent of the
-logits along g, which `LookAhead.tangent` computes by forward-mode differentiation; each method
-writes the rest, in which phi enters sample by sample, in closed form. Nothing is approximated:
-the result equals double backward (Finn et al., ICML 2017) to rounding, at less time and memory.
-The tangent reuses the values of the forward pass where the network can be traced (`tangent.py`);
-elsewhere plain forward-mode AD runs the network once more.
+logits along g, J g with J = d logits / d theta, which `LookAhead.tangent` computes; each method
+writes the rest, in which phi enters sample by sample, in closed form. Nothing is approximated: the
+result equals double backward (Finn et al., ICML 2017) to rounding.
+
+J g is the derivative of < v, J g > = < grad_theta (logits . v), g > with respect to v: plain
+autograd on the graph of the network's own forward pass, exact for whatever can be differentiated
+twice. Where a network's layers have a rule (`traced.py`), one forward-mode pass over the values of
+the same forward pass gives it at about half the time; it is used once it was found equal.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import torch
-import torch.autograd.forward_ad as forward_mode
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from methods.lookahead.randomness import random_state, replayed
-from methods.lookahead.tangent import KeptForward, Untraceable, give_up, trace
+from methods.lookahead.autograd import tangent
+from methods.lookahead.random_state import RandomState
+from methods.lookahead.traced import recorded
 
 
 class LookAhead:
     """One forward pass of a network at theta, and what lies one virtual SGD step ahead of it.
 
-    The single forward pass serves the inner gradient and the caller's ordinary update.
+    The single forward pass, the network's own, serves the inner gradient and the caller's ordinary
+    update.
 
     Args:
         network: in train mode; its parameters are theta.
         images: (B, C, H, W).
-        move_batchnorm: let the clean pass at theta' write its statistics into the BatchNorm
-            buffers, as the official MetaLabelNet code does; by default no buffer moves there.
+        move_batchnorm: let the clean pass at theta' write into the buffers, as the official
+            MetaLabelNet code does with those of BatchNorm; by default no buffer moves there.
 
     Attributes:
         logits: (B, C) with their graph.
@@ -48,63 +50,70 @@ class LookAhead:
 
     def __init__(self, network: nn.Module, images: Tensor, move_batchnorm: bool = False) -> None:
         self.network, self.images, self.move_batchnorm = network, images, move_batchnorm
-        self._random_state = random_state(images.device)
-        graph = trace(network)
-        self._kept = None if graph is None else KeptForward(graph)
-        self.logits = network(images) if self._kept is None else self._kept.run(images)
+        self._random = RandomState(images.device)
+        with recorded(network, images) as self._recording:
+            self.logits = network(images)
+        self._drew = self._random.has_moved()
 
     def tangent(
         self, inner_loss: Tensor, rate: float, clean_images: Tensor, clean_labels: Tensor
     ) -> Tensor:
         """Derivative (B, C) of the logits at theta along g = grad L_m(theta').
 
+        Under autocast the clean pass, g and the tangent are computed in float32 all the same.
+
         Args:
             inner_loss: scalar L(theta, phi) computed from `self.logits`, phi detached.
             rate: of the look-ahead step; plain SGD without momentum or weight decay.
             clean_images, clean_labels: the clean batch of L_m, mean cross-entropy, with batch
                 statistics in every BatchNorm layer.
+
+        Raises:
+            RuntimeError: the network cannot be differentiated twice.
         """
         theta = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
-        gradient = torch.autograd.grad(inner_loss, tuple(theta.values()), retain_graph=True)
+        gradient = _gradient(inner_loss, theta.values(), retain_graph=True)
         self.parameters = {  # cloned first: keeps the memory format of the parameter
-            name: parameter.detach().clone().sub_(grad, alpha=rate).requires_grad_()
+            name: _moved(parameter, grad, rate).requires_grad_()
             for (name, parameter), grad in zip(theta.items(), gradient, strict=True)
         }
-        keep = contextlib.nullcontext() if self.move_batchnorm else still_batchnorm(self.network)
-        with keep:
-            clean_logits = functional_call(self.network, self.parameters, (clean_images,))
-        clean_loss = F.cross_entropy(clean_logits, clean_labels)
-        direction = torch.autograd.grad(clean_loss, tuple(self.parameters.values()))
-        self.clean_loss = clean_loss.detach()
-        return self._along(theta, dict(zip(theta, direction, strict=True)))
+        device = self.images.device.type
+        mixed = torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False):
+            buffers = {} if self.move_batchnorm else self._copied_buffers()
+            clean_logits = functional_call(self.network, self.parameters | buffers, (clean_images,))
+            clean_loss = F.cross_entropy(clean_logits, clean_labels)
+            found = _gradient(clean_loss, self.parameters.values())
+            direction = {n: g for n, g in zip(theta, found, strict=True) if g is not None}
+            self.clean_loss = clean_loss.detach()
+            logits = self._in_float32(theta) if mixed else self.logits
+            used = {name: theta[name] for name in direction}
+            if self._recording is not None and not mixed and not self._drew:
+                along = self._recording.tangent(direction)
+                if along is not None:
+                    return along
+            return tangent(logits, used, direction)
 
-    def _along(self, theta: dict[str, Tensor], direction: dict[str, Tensor]) -> Tensor:
-        if self._kept is not None:
-            try:
-                with still_batchnorm(self.network):
-                    return self._kept.tangent(direction)
-            except Untraceable as error:
-                give_up(self.network, error)
-        with (
-            torch.no_grad(),
-            replayed(self._random_state, self.images.device),  # the same dropout masks
-            still_batchnorm(self.network),
-            forward_mode.dual_level(),
-        ):
-            dual = {n: forward_mode.make_dual(theta[n].detach(), direction[n]) for n in theta}
-            logits = functional_call(self.network, dual, (self.images,))
-            return forward_mode.unpack_dual(logits).tangent
+    def _copied_buffers(self) -> dict[str, Tensor]:
+        """Buffers into which a pass may write without moving the network's own."""
+        return {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+
+    def _in_float32(self, theta: dict[str, Tensor]) -> Tensor:
+        """The logits once more, without autocast, of the same random numbers."""
+        with self._random.replayed():
+            return functional_call(self.network, theta | self._copied_buffers(), (self.images,))
 
 
-@contextlib.contextmanager
-def still_batchnorm(network: nn.Module) -> Iterator[None]:
-    """Inside, BatchNorm layers in train mode use batch statistics and leave their buffers alone."""
-    layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
-    tracking = [layer.track_running_stats for layer in layers]
-    for layer in layers:
-        layer.track_running_stats = False
-    try:
-        yield
-    finally:
-        for layer, was_tracking in zip(layers, tracking, strict=True):
-            layer.track_running_stats = was_tracking
+def _moved(parameter: Tensor, gradient: Tensor | None, rate: float) -> Tensor:
+    """One step of SGD; a parameter that the loss does not use stays."""
+    copy = parameter.detach().clone()
+    return copy if gradient is None else copy.sub_(gradient, alpha=rate)
+
+
+def _gradient(
+    loss: Tensor, parameters: Iterable[Tensor], retain_graph: bool = False
+) -> tuple[Tensor | None, ...]:
+    """None for the parameters that the loss does not use."""
+    return torch.autograd.grad(
+        loss, tuple(parameters), retain_graph=retain_graph, allow_unused=True
+    )

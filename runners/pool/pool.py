@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from unittest import mock
@@ -201,6 +202,7 @@ def _start(context: RunContext, device: str) -> _Worker:
     ours, theirs = forks.Pipe()
     process = forks.Process(target=worker.serve, args=(theirs, context, device), daemon=True)
     killed = oom_kills()
+    resource_tracker.ensure_running()  # which would unblock the signals
     # A file `queue.py` in the working directory is not what torch means by it.
     with task_signals_blocked(), mock.patch.dict(os.environ, PYTHONSAFEPATH="1"):
         process.start()

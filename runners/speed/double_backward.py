@@ -11,7 +11,6 @@ from torch.func import functional_call
 
 from methods.base import Batch, Method
 from methods.lookahead import LookAhead
-from methods.lookahead.look_ahead import still_batchnorm
 from methods.metalabelnet import MetaLabelNet, classification_loss
 from methods.mw_net import MetaWeightNet
 
@@ -30,11 +29,14 @@ def double_backward(
         inner_loss: scalar L(theta, phi) with its graph to both.
         phi: parameters of the meta-learner.
     """
-    theta = dict(network.named_parameters())
-    gradient = torch.autograd.grad(inner_loss, tuple(theta.values()), create_graph=True)
-    moved = {n: p - rate * g for (n, p), g in zip(theta.items(), gradient, strict=True)}
-    with still_batchnorm(network):
-        clean_logits = functional_call(network, moved, (clean_images,))
+    theta = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    gradient = torch.autograd.grad(
+        inner_loss, tuple(theta.values()), create_graph=True, allow_unused=True
+    )
+    pairs = zip(theta.items(), gradient, strict=True)
+    moved = {name: p if g is None else p - rate * g for (name, p), g in pairs}
+    still = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    clean_logits = functional_call(network, moved | still, (clean_images,))
     clean_loss = F.cross_entropy(clean_logits, clean_labels)
     return torch.autograd.grad(clean_loss, tuple(phi), retain_graph=True)
 

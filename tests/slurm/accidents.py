@@ -19,7 +19,7 @@ HOLD=n waits at the n-th checkpoint for the file `go` beside the ledger; MEET=n 
 until n processes have noted a cell whose label has the same beginning; PACE=s takes s seconds.
 """
 
-import collections, json, os, pathlib, signal, sys, time
+import collections, json, multiprocessing, os, pathlib, signal, sys, time
 
 rename = pathlib.Path.replace
 counts = collections.Counter()
@@ -59,9 +59,10 @@ def misbehave(label):
         open(os.environ["MARK"], "x").close()
         os.kill(os.getpid(), signal.SIGKILL)
     if label in OOM:
-        with open(f"/proc/{os.getppid()}/fd/2", "a") as file:  # where the step daemon would write
+        runner = multiprocessing.parent_process().pid
+        with open(f"/proc/{runner}/fd/2", "a") as file:  # where the step daemon would write
             file.write(OOM[label] + "\\n")
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(runner, signal.SIGKILL)
 
 def replace(self, target):
     target = pathlib.Path(target)
