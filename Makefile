@@ -57,7 +57,7 @@ test-slurm: setup
 gpu-check: $(GPU_SETUP)
 	$(GPU_PYTHON) -m pytest -q -m gpu
 	for network in cnn8 small_cnn; do \
-	  $(GPU_PYTHON) runners/benchmark_step.py --device cuda --network $$network --compile \
+	  $(GPU_PYTHON) runners/benchmark_step.py --device cuda --network $$network \
 	    --against double-backward --json results/speed || exit; \
 	done
 	$(GPU_PYTHON) runners/benchmark_grid.py --device cuda --json results/speed

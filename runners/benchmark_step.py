@@ -2,15 +2,12 @@
 
 All variants run interleaved in one process after a warm-up, so that other load on the machine
 meets them alike; ratios are to cross-entropy in the same run, by minimum and by CPU- (or GPU-)
-seconds. Compiled variants have compiled before the first timed step. Peak memory above the state
-before the first step is measured in a process per variant; of compiled variants on a GPU only,
-because on a CPU the compiler works in the same memory.
+seconds. Peak memory above the state before the first step is measured in a process per variant.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import subprocess
 import sys
@@ -30,10 +27,8 @@ from runners.cell.hardware import device_name
 from runners.cell.memory import peak_memory_mb, reset_peak_memory
 from runners.speed.bench import (
     BATCH,
-    STEPS_TO_COMPILE,
     Bench,
     ideal_ratio,
-    is_compiled,
     variants_of,
 )
 from runners.speed.speed_files import JSON_HELP, write_rows
@@ -44,7 +39,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Row:
-    """Cost of one variant; milliseconds a step, ratios to cross-entropy, MiB above base or None."""
+    """Cost of one variant; milliseconds a step, ratios to cross-entropy, MiB above base."""
 
     method: str
     variant: str
@@ -57,7 +52,7 @@ class Row:
     ratio_min: float
     ratio_cpu: float
     ideal_ratio: float | None
-    peak_mb: float | None
+    peak_mb: float
 
 
 def timed(step: Callable[[], None], device: torch.device) -> tuple[float, float]:
@@ -79,24 +74,16 @@ def timed(step: Callable[[], None], device: torch.device) -> tuple[float, float]
 def measured_times(
     options: argparse.Namespace, device: torch.device
 ) -> dict[Key, list[tuple[float, float]]]:
-    """Wall and busy milliseconds of every timed step, all variants interleaved.
-
-    Raises:
-        RuntimeError: a compiled variant would compile again in a timed step.
-    """
-    wanted = variants_of(options.methods, options.against is not None, options.compile)
+    """Wall and busy milliseconds of every timed step, all variants interleaved."""
+    wanted = variants_of(options.methods, options.against is not None)
     benches = {key: Bench(*key, options.network, device) for key in wanted}
-    for _ in range(max(options.warmup, STEPS_TO_COMPILE if options.compile else 0)):
+    for _ in range(options.warmup):
         for bench in benches.values():
             timed(bench.step, device)
     times: dict[Key, list[tuple[float, float]]] = {key: [] for key in wanted}
-    nothing_compiles = contextlib.nullcontext()
-    if options.compile:
-        nothing_compiles = torch.compiler.set_stance("fail_on_recompile")
-    with nothing_compiles:
-        for _ in range(options.steps):
-            for key, bench in benches.items():
-                times[key].append(timed(bench.step, device))
+    for _ in range(options.steps):
+        for key, bench in benches.items():
+            times[key].append(timed(bench.step, device))
     return times
 
 
@@ -129,10 +116,8 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Row]:
     ]
 
 
-def peak_of(key: Key, options: argparse.Namespace) -> float | None:
+def peak_of(key: Key, options: argparse.Namespace) -> float:
     """Peak memory above base of one variant, measured in a process of its own."""
-    if is_compiled(key[1]) and options.device == "cpu":
-        return None
     command = [sys.executable, __file__, "--network", options.network, "--device", options.device]
     command += ["--threads", str(options.threads), "--peak", *key]
     asked = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -143,10 +128,6 @@ def print_peak(name: str, variant: str, network: str, device: torch.device) -> N
     bench = Bench(name, variant, network, device)
     reset_peak_memory(device)
     base = peak_memory_mb(device)
-    if is_compiled(variant):
-        for _ in range(STEPS_TO_COMPILE):
-            bench.step()
-        reset_peak_memory(device)  # what the compiler itself took does not count
     for _ in range(3):
         bench.step()
     print(round(peak_memory_mb(device) - base, 1))
@@ -173,7 +154,6 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--methods", nargs="+", choices=methods.names(), default=methods.names())
     parser.add_argument("--against", choices=("double-backward",))
-    parser.add_argument("--compile", action="store_true", help="also with compiled networks")
     parser.add_argument("--steps", type=int, default=10, help="timed steps a variant (default 10)")
     parser.add_argument("--warmup", type=int, default=2, help="untimed steps (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="intra-op threads (default 1)")

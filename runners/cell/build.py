@@ -152,12 +152,8 @@ def build_method(
             )
         # NHWC kernels: 1.1 times faster on a CPU thread (results/speed/cpu-settings.json).
         network.to(device, memory_format=torch.channels_last)
-        if protocol["compile"]:
-            network.compile()
         return network
 
-    if protocol["compile"]:
-        torch.compiler.reset()  # code compiled for an earlier cell may round otherwise
     torch.manual_seed(torch_seed("method", cell.method, cell.seed))
     task = _task(cell, data, sets, declared.privileges, device)
     rng = stream("method", cell.method, cell.seed)

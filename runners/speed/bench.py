@@ -16,10 +16,6 @@ CLASSES, BATCH, CLEAN, BATCHES = 10, 128, 250, 4
 SHAPES = {"small_cnn": (1, 28)}
 OTHER_SHAPE = (3, 32)
 
-COMPILED = "compiled"
-STEPS_TO_COMPILE = 2
-"""Steps after which nothing is left to compile, forward or backward."""
-
 # Passes of a step in forward passes F; a backward or tangent pass is 2 F, cross-entropy 3 F.
 IDEAL_PASSES = {
     **{(name, ""): 3 for name in ("cross_entropy", "clean_only", "fine_tune", "gce")},
@@ -30,49 +26,30 @@ IDEAL_PASSES = {
 }
 
 
-def variants_of(names: list[str], against: bool, compiled: bool) -> list[tuple[str, str]]:
+def variants_of(names: list[str], against: bool) -> list[tuple[str, str]]:
     """(method, variant) of all rows; cross-entropy first, everything is compared with it."""
     rows = [("cross_entropy", "")]
     for name in dict.fromkeys(names):
         plain = ["cached", "online"] if name == "metalabelnet" else [""]
         rows += [(name, variant) for variant in plain]
-        if compiled:
-            rows += [(name, f"{variant}-{COMPILED}".lstrip("-")) for variant in plain]
         if against and name in DOUBLE_BACKWARD:
             rows.append((name, "double-backward"))
     return list(dict.fromkeys(rows))
 
 
-def is_compiled(variant: str) -> bool:
-    """Whether the networks of this variant are compiled."""
-    return variant.endswith(COMPILED)
-
-
 def ideal_ratio(method: str, variant: str) -> float | None:
-    """The ratio by the count of passes, which compiling leaves as it is.
+    """The ratio by the count of passes.
 
     None where nobody has counted: double backward, other methods.
     """
-    plain = variant.removesuffix(COMPILED).removesuffix("-")
-    passes = IDEAL_PASSES.get((method, plain))
+    passes = IDEAL_PASSES.get((method, variant))
     return None if passes is None else round(passes / 3, 2)
 
 
 class Bench:
-    """One variant at work: a method past its warm-up and a few batches of random images.
+    """One variant at work: a method past its warm-up and a few batches of random images."""
 
-    Args:
-        layout: of the networks; that of `runners/cell/build.py` unless others are compared.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        variant: str,
-        network: str,
-        device: torch.device,
-        layout: torch.memory_format = torch.channels_last,
-    ) -> None:
+    def __init__(self, name: str, variant: str, network: str, device: torch.device) -> None:
         channels, size = SHAPES.get(network, OTHER_SHAPE)
         rng = np.random.default_rng(0)
         count = BATCH * BATCHES
@@ -88,10 +65,7 @@ class Bench:
 
         def new_network() -> torch.nn.Module:
             built = networks.build(network, channels, size, CLASSES)
-            built.to(device, memory_format=layout)
-            if is_compiled(variant):
-                built.compile()  # as in runners/cell/build.py
-            return built
+            return built.to(device, memory_format=torch.channels_last)
 
         torch.manual_seed(0)
         hparams = methods.declaration(name).hparams()

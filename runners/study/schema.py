@@ -118,7 +118,6 @@ class Protocol(_Section):
     )
     amp: Literal["none", "bf16"] = Field("none", description="Mixed precision.")
     tf32: bool = Field(False, strict=True, description="TensorFloat-32 on GPUs that have it.")
-    compile: bool = Field(False, strict=True, description="torch.compile the networks.")
 
 
 class Run(_Section):

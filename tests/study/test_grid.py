@@ -41,7 +41,6 @@ PROTOCOL = {
     "deterministic": False,
     "amp": "bf16",
     "tf32": True,
-    "compile": True,
 }
 
 
