@@ -26,17 +26,21 @@ class Criterion:
     diagnostic: str = ""
 
 
+AMONG = " (after the warm-up; the mean of equals)"
+NOISY_VAL = f"epoch with the best noisy-validation accuracy{AMONG}"
+CLEAN_VAL = f"epoch with the best clean-validation accuracy{AMONG}"
+
 CRITERIA = {
     criterion.name: criterion
     for criterion in (
         Criterion("last", "last", "last epoch"),
         Criterion("last10", "last 10", "mean of the last epochs (a quarter of them, 2 to 10)"),
-        Criterion("noisy_val", "noisy val", "epoch with the best noisy-validation accuracy"),
-        Criterion("clean_val", "clean val", "epoch with the best clean-validation accuracy"),
+        Criterion("noisy_val", "noisy val", NOISY_VAL),
+        Criterion("clean_val", "clean val", CLEAN_VAL),
         Criterion(
             "test_peek",
             "test peek (diagnostic)",
-            "epoch with the best test accuracy",
+            f"epoch with the best test accuracy{AMONG}",
             "chosen on the test set; never a result",
         ),
     )

@@ -1,11 +1,12 @@
 """Control: warm-up on the noisy labels, then fine-tuning on the clean subset.
 
 The simplest use of the data that MetaLabelNet is given: the same warm-up (the same weights bit for
-bit), then cross-entropy on clean batches, all layers, at a small rate of its own with cosine decay.
-Without it a gain of MetaLabelNet cannot be told from the value of the clean images.
+bit), then cross-entropy on clean batches, all layers, at a share of the protocol's rate that falls
+along a cosine. Without it a gain of MetaLabelNet cannot be told from the value of the clean images.
 """
 
 import math
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +18,8 @@ from methods.declaration import Declaration, Hyperparameters, LogUniform, Privil
 
 class Hparams(Hyperparameters):
     warmup: float = hparam(44 / 120, gt=0, le=1)  # MetaLabelNet's share of the epochs
-    lr: float = hparam(0.005, gt=0, le=10, search=LogUniform(5e-4, 0.05))  # of fine-tuning
+    lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(0.01, 1))  # of protocol.lr
+    RENAMED: ClassVar = {"lr": "lr_factor, a factor of protocol.lr (0.005 of 0.05 is 0.1)"}
 
 
 DECLARATION = Declaration("fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SUBSET)
@@ -32,7 +34,8 @@ class FineTune(WarmupMethod):
         if self.in_stage2:
             progress = (epoch - self.warmup_epochs) / (self.task.epochs - self.warmup_epochs)
             decay = 0.5 * (1 + math.cos(math.pi * progress))
-            set_learning_rate(self.optimizer, self.hparams.lr * decay)
+            rate = self.hparams.lr_factor * self.task.learning_rate(0)
+            set_learning_rate(self.optimizer, rate * decay)
 
     def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
         clean = self.task.clean_batch(augment=True)

@@ -17,7 +17,7 @@ follows the harness's step schedule (`stage2_schedule: protocol`).
 """
 
 import copy
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,10 @@ class Hparams(Hyperparameters):
     alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.3, 10))  # look-ahead rate
     beta: float = hparam(0.01, gt=0, le=10, search=LogUniform(3e-3, 0.1))  # Adam on phi
     weight_decay: float = hparam(1e-4, ge=0, le=1)  # of phi, coupled
-    stage2_lr: float = hparam(0.005, gt=0, le=10, search=LogUniform(1e-3, 0.1))  # lambda
+    stage2_lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(0.02, 2))  # lambda / lr
     stage2_schedule: Literal["constant", "protocol"] = hparam("constant")
     official_batchnorm: bool = hparam(False)  # move BatchNorm buffers in the look-ahead
+    RENAMED: ClassVar = {"stage2_lr": "stage2_lr_factor, a factor of protocol.lr"}
 
 
 DECLARATION = Declaration(
@@ -91,7 +92,8 @@ class MetaLabelNet(WarmupMethod):
         if epoch == self.warmup_epochs:
             self.encoder.load_state_dict(self.network.state_dict())
         if self.in_stage2 and self.hparams.stage2_schedule == "constant":
-            set_learning_rate(self.optimizer, self.hparams.stage2_lr)
+            rate = self.hparams.stage2_lr_factor * self.task.learning_rate(0)
+            set_learning_rate(self.optimizer, rate)
         if self.in_stage2 and self.cached_features is None and not self.task.augmented:
             self.cached_features = self.features_in_order()
 

@@ -13,7 +13,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -88,6 +88,8 @@ class Hyperparameters(BaseModel):
     """Base of a method's `Hparams`: defaults are the paper's values, types are strict."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    RENAMED: ClassVar[dict[str, str]] = {}
+    """Former name -> what must be written instead."""
 
     @model_validator(mode="before")
     @classmethod

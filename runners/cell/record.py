@@ -76,8 +76,10 @@ def build_record(
         "config": cell.config,
         "counts": _counts(data.split, sets),
         "noise": _noise(cell, data),
-        "accuracy": accuracies(history, eval_name),
-        "ensemble_accuracy": accuracies(history, ensemble) if ensemble in history[0] else None,
+        "accuracy": accuracies(history, eval_name, warmup or 0),
+        "ensemble_accuracy": accuracies(history, ensemble, warmup or 0)
+        if ensemble in history[0]
+        else None,
         "end_of_warmup": history[min(warmup, len(history)) - 1][eval_name] if warmup else None,
         "memorisation": evaluation.memorisation_numbers(final.predicted, given, truth),
         "labels": evaluation.label_metrics(corrected, given, truth),
@@ -161,16 +163,20 @@ def _noise(cell: Cell, data: Data) -> dict[str, Any]:
     }
 
 
-def accuracies(history: History, key: str) -> dict[str, dict[str, Any] | None]:
+def accuracies(history: History, key: str, warmup: int) -> dict[str, dict[str, Any] | None]:
     """Accuracy under every criterion, from one run.
+
+    What chooses an epoch chooses among those after the warm-up, which is plain cross-entropy; if
+    none is left, the last one. Of epochs with equal scores it is the mean.
 
     Args:
         history: one entry an epoch.
         key: what is judged: "test", "dev", or the ensemble's "ensemble_test".
+        warmup: epochs of the method's warm-up.
 
     Returns:
-        Criterion -> {"epoch": from 1, or None for a mean, "test" or "dev": accuracy}; None where
-        the criterion cannot be applied.
+        Criterion -> {"epoch": from 1, or None for a mean, "test" or "dev": accuracy}, with `tied`
+        epochs where there are several; None where the criterion cannot be applied.
     """
     name = key.removeprefix("ensemble_")
     values = [entry[key] for entry in history]
@@ -181,7 +187,15 @@ def accuracies(history: History, key: str) -> dict[str, dict[str, Any] | None]:
 
     def best(by: str) -> dict[str, Any] | None:
         scores = [entry[by] for entry in history]
-        return None if None in scores else at(int(np.argmax(scores)))
+        if None in scores:
+            return None
+        candidates = range(min(warmup, len(history) - 1), len(history))
+        top = max(scores[position] for position in candidates)
+        chosen = [position for position in candidates if scores[position] == top]
+        if len(chosen) == 1:
+            return at(chosen[0])
+        mean = float(np.mean([values[position] for position in chosen]))
+        return {"epoch": None, name: mean, "tied": [history[p]["epoch"] for p in chosen]}
 
     return {
         "last": at(len(values) - 1),

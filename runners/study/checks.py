@@ -111,6 +111,9 @@ def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None
     if not fits and not problems.keys & {"protocol.milestones", "protocol.schedule"}:
         allowed = f"{wanted or 'empty'} with schedule {protocol.schedule}"
         problems.refuse("protocol.milestones", protocol.milestones, allowed)
+    if any(epoch >= protocol.epochs for epoch in protocol.milestones):
+        allowed = f"epochs of the study, which has {protocol.epochs:,}, counted from 0"
+        problems.refuse("protocol.milestones", protocol.milestones, allowed)
     if protocol.dev and not tuning:
         problems.refuse("protocol.dev", protocol.dev, "0: a development set is for tuning only")
 

@@ -203,6 +203,15 @@ def is_known(name: Any, where: str, registry: Registry, problems: Problems, also
     return False
 
 
+def note_unknown(model: type[BaseModel], key: str, where: str, problems: Problems) -> None:
+    """Notes a parameter that there is not, or not any more."""
+    if instead := getattr(model, "RENAMED", {}).get(key):
+        problems.add(f"{where}.{key}", f"this key is not allowed: must be {instead}")
+    else:
+        known = [name for name in model.model_fields if name != "name"]
+        problems.unknown_key(f"{where}.{key}", known)
+
+
 def _multiplied(
     model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
@@ -213,7 +222,7 @@ def _multiplied(
     known = [key for key in model.model_fields if key != "name"]
     unknown = [key for key in given if key not in known]
     for key in unknown:
-        problems.unknown_key(f"{where}.{key}", known)
+        note_unknown(model, key, where, problems)
     if unknown:
         return
     given = {key: given[key] for key in known if key in given}

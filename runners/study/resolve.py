@@ -15,7 +15,7 @@ import methods
 from datasets.base import Dataset
 from datasets.registry import is_outside
 from methods.declaration import Declaration
-from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, checked
+from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, checked, note_unknown
 from runners.study.problems import Problems
 from runners.study.schema import Protocol, Run
 from runners.study.slurm_section import Slurm
@@ -129,7 +129,7 @@ def _tuned_method(
     method: str, declaration: Declaration, values: dict[str, Any], problems: Problems
 ) -> dict[str, Any]:
     for key in [key for key in values if key not in declaration.fields]:
-        problems.unknown_key(f"{method}.{key}", declaration.fields)
+        note_unknown(declaration.hparams, key, method, problems)
     known = {key: value for key, value in values.items() if key in declaration.fields}
     values = checked(declaration.hparams, known, method, problems)
     return {key: value for key, value in (values or {}).items() if key in known}

@@ -110,7 +110,7 @@ def test_the_tuned_file_holds_the_best_draw_of_every_method_that_has_one(tuned):
     }
     assert tuned.values == {
         "gce": {"q": best["gce"]["q"]},
-        "fine_tune": {"lr": best["fine_tune"]["lr"]},
+        "fine_tune": {"lr_factor": best["fine_tune"]["lr_factor"]},
         "mw_net": {"lr": 0.002},  # tuned before, and no part of this run
     }
 

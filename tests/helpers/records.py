@@ -22,7 +22,7 @@ METHODS = {
     "mw_net": ("Meta-Weight-Net", ["clean_subset"], {"hidden": 100}),
     "metalabelnet": ("MetaLabelNet", ["clean_subset"], {"alpha": 1.0}),
     "clean_only": ("Clean only", ["clean_subset"], {}),
-    "fine_tune": ("Fine-tune", ["clean_subset"], {"lr": 0.005}),
+    "fine_tune": ("Fine-tune", ["clean_subset"], {"lr_factor": 0.1}),
 }
 
 

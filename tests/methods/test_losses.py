@@ -195,7 +195,7 @@ def test_a_label_of_probability_zero_costs_a_finite_amount():
 def test_stage_2_trains_on_the_labels_of_the_moved_label_layer():
     data, clean = batch(6), batch(4)
     task = granted_task(clean, epochs=3, augmented=True)
-    method = tiny_method("metalabelnet", task=task, stage2_lr=0.2)
+    method = tiny_method("metalabelnet", task=task, stage2_lr_factor=2.0)
     method.begin_epoch(1)
     w, b, x, p, _ = linear_parts(method.network, data)
     old = method.label_layer.weight.detach().clone()

@@ -49,14 +49,14 @@ PAPERS = {  # privileges, defaults, what the paper track changes
             "alpha": 1.0,
             "beta": 0.01,
             "weight_decay": 1e-4,
-            "stage2_lr": 0.005,
+            "stage2_lr_factor": 0.1,
             "stage2_schedule": "constant",
             "official_batchnorm": False,
         },
         {"stage2_schedule": "protocol", "official_batchnorm": True},
     ),
     "clean_only": (["clean_subset"], {}, {}),
-    "fine_tune": (["clean_subset"], {"warmup": 44 / 120, "lr": 0.005}, {}),
+    "fine_tune": (["clean_subset"], {"warmup": 44 / 120, "lr_factor": 0.1}, {}),
 }
 LIGHT = ["small_cnn", "cnn8", "resnet32"]  # the deeper ResNets are made of the same blocks
 VARIANTS = {

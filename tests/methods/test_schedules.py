@@ -84,8 +84,8 @@ def test_the_cosine_falls_from_lr_to_zero_over_all_epochs():
     ("name", "hparams", "expected"),
     [
         ("cross_entropy", {}, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]),
-        ("fine_tune", {"lr": 0.02}, [0.6, 0.5, 0.02, 0.01 * (1 + math.sqrt(0.5)), 0.01]),
-        ("metalabelnet", {"stage2_lr": 0.03}, [0.6, 0.5, 0.03, 0.03, 0.03, 0.03]),
+        ("fine_tune", {"lr_factor": 0.1}, [0.6, 0.5, 0.06, 0.03 * (1 + math.sqrt(0.5)), 0.03]),
+        ("metalabelnet", {"stage2_lr_factor": 0.05}, [0.6, 0.5, 0.03, 0.03, 0.03, 0.03]),
         ("metalabelnet", {"stage2_schedule": "protocol"}, [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]),
     ],
     ids=["cross_entropy", "fine_tune", "metalabelnet", "metalabelnet_paper"],

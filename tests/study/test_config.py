@@ -155,11 +155,11 @@ def test_mistakes_of_a_tuned_file_name_that_file(tmp_path):
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_preset_is_the_paper_track_and_the_study_wins_over_it(tmp_path, preset):
     text = f"study: s\naxes: {{dataset: simulated, noise: clean, method: {preset}, seed: 1}}\n"
-    small = ["protocol.clean_subset=8", "protocol.epochs=3"]
+    small = ["protocol.clean_subset=8", "protocol.epochs=110"]
     (cell,) = cells(load(tmp_path, text, f"protocol.preset={preset}", *small))
     assert (cell.track, cell.hparams_source) == ("paper", "paper")
     assert cell.protocol["network"] == PRESETS[preset]["network"]
-    assert (cell.protocol["epochs"], cell.protocol["clean_subset"]) == (3, 8)
+    assert (cell.protocol["epochs"], cell.protocol["clean_subset"]) == (110, 8)
     (cell,) = cells(load(tmp_path, text, f"protocol.preset={preset}", "protocol.schedule=cosine",
                          "protocol.hparams=default", *small))  # fmt: skip
     assert (cell.track, cell.hparams_source, cell.protocol["milestones"]) == (
