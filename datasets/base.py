@@ -49,15 +49,16 @@ class Arrays:
         test_labels: np.ndarray,
         **train_inputs: np.ndarray,
     ) -> Arrays:
-        """Brings the four arrays to their dtypes, contiguous and writable, and hashes them."""
+        """Makes the four arrays contiguous and writable, labels int64, and hashes them.
+
+        Raises:
+            DataError: images that are not uint8, or labels that are no integers.
+        """
         arrays = [
-            np.require(array, dtype, ["C", "W"])
-            for array, dtype in (
-                (train_images, np.uint8),
-                (train_labels, np.int64),
-                (test_images, np.uint8),
-                (test_labels, np.int64),
-            )
+            _as_given("train_images", train_images, np.uint8, ""),
+            _as_given("train_labels", train_labels, np.int64, "iu"),
+            _as_given("test_images", test_images, np.uint8, ""),
+            _as_given("test_labels", test_labels, np.int64, "iu"),
         ]
         inputs = [train_inputs[name] for name in sorted(train_inputs)]
         digest = sha256_of_arrays(*arrays, *inputs)
@@ -86,7 +87,8 @@ class Dataset(ABC):
     size: int
     """Height and width of the square images in pixels."""
     n_train: int
-    n_test: int
+    n_test: int | None
+    """Test images; None where that is not known without loading."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     """Per channel, of pixel values scaled to [0, 1]."""
@@ -135,31 +137,19 @@ class Dataset(ABC):
         """Reads, verifies and decodes the data; arguments and errors as in `check`."""
 
 
-def checked(arrays: Arrays, dataset: Dataset) -> Arrays:
-    """The arrays, once they are what the data set says of itself.
+def _as_given(name: str, values: np.ndarray, dtype: type, kinds: str) -> np.ndarray:
+    """An array in its dtype, contiguous and writable; nothing is converted that could be misread.
 
-    Raises:
-        DataError: shapes, numbers of images or labels do not fit.
+    Args:
+        kinds: NumPy's letters for the kinds of dtype that may be converted.
     """
-    shape = (dataset.channels, dataset.size, dataset.size)
-    expected = {
-        "train_images": (dataset.n_train, *shape),
-        "train_labels": (dataset.n_train,),
-        "test_images": (len(arrays.test_labels), *shape),
-        **{name: (dataset.n_train, *a.shape[1:]) for name, a in arrays.train_inputs.items()},
-    }
-    for name, wanted in expected.items():
-        array = getattr(arrays, name, arrays.train_inputs.get(name))
-        if array.shape != wanted:
-            raise DataError(f"{dataset.name}: {name} are {array.shape}: must be {wanted}")
-    for name in ("train_labels", "test_labels"):
-        labels = getattr(arrays, name)
-        if len(labels) and not 0 <= labels.min() <= labels.max() < dataset.classes:
-            raise DataError(
-                f"{dataset.name}: {name} go from {labels.min()} to {labels.max()}: must be from 0 "
-                f"to {dataset.classes - 1}"
-            )
-    return arrays
+    array = np.asarray(values)
+    if array.dtype != dtype and array.dtype.kind not in kinds:
+        numbers = array.dtype.kind in "iufb" and array.size
+        span = f" from {array.min():g} to {array.max():g}" if numbers else ""
+        needed = "uint8 from 0 to 255" if dtype is np.uint8 else "integers from 0"
+        raise DataError(f"{name} are {array.dtype}{span}: must be {needed}")
+    return np.require(array, dtype, ["C", "W"])
 
 
 class FileDataset(Dataset):

@@ -33,7 +33,7 @@ class NpzImages(Dataset):
 
     name = "npz_images"
     display = "Images of a file"
-    n_test = 0
+    n_test = None  # as many as the file holds
     clean_subset = 0
     how_to_get = "put the file into a data root (--data DIR)"
     Parameters = Parameters

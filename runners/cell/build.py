@@ -14,7 +14,8 @@ import torch
 import datasets
 import methods
 import networks
-from datasets.base import Arrays, Dataset, checked
+from datasets.base import Arrays, Dataset
+from datasets.check_arrays import checked
 from methods.base import Batch, Method, Sampler, Task
 from methods.base.sampler import Draws
 from methods.declaration import Privileges
@@ -126,7 +127,14 @@ def epoch_streams(cell: Cell) -> dict[str, Callable[[int], Any]]:
 
 
 def set_arithmetic(protocol: dict[str, Any], device: torch.device) -> None:
-    """What the protocol says of a GPU's arithmetic; a process keeps nothing of its last cell."""
+    """What the protocol says of the arithmetic; a process keeps nothing of its last cell."""
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.set_float32_matmul_precision("highest")
+    torch.autograd.set_detect_anomaly(False)
+    torch.use_deterministic_algorithms(False)
+    for kind in ("cpu", device.type):
+        torch.set_autocast_enabled(kind, False)
     if device.type == "cuda":
         torch.use_deterministic_algorithms(protocol["deterministic"])
         torch.utils.deterministic.fill_uninitialized_memory = False

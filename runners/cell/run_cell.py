@@ -56,6 +56,7 @@ def run_cell(
         datasets.base.DataError: the data set is missing or damaged.
     """
     began = time.perf_counter()
+    provenance.git_state()  # as the code is that runs, and not at the end
     reset_peak_memory(device)
     set_arithmetic(cell.protocol, device)
     folder = context.study.cell(cell.name)

@@ -68,7 +68,7 @@ class TrainState:
 
 
 class Diverged(Exception):
-    """A loss was not finite; found at the end of its epoch."""
+    """A loss was not finite, found at the end of its epoch, or a weight after the last one."""
 
 
 def autocast(protocol: dict[str, Any], device: torch.device) -> contextlib.AbstractContextManager:
@@ -100,7 +100,7 @@ def fit(
         checkpointer: takes up an earlier attempt and keeps this one.
 
     Raises:
-        Diverged: a loss was NaN or infinite.
+        Diverged: a loss, or a weight at the end, was NaN or infinite.
     """
     state = (checkpointer and checkpointer.restore(method, sets)) or TrainState()
     history = state.history
@@ -117,6 +117,8 @@ def fit(
             raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
         if checkpointer:
             checkpointer.epoch_over(method, sets, state)
+    if not all(bool(weight.isfinite().all()) for weight in method.network.parameters()):
+        raise Diverged("the weights are not finite after the last epoch")
     return history
 
 

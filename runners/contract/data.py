@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import datasets
-from datasets.base import Arrays, Dataset, checked
+from datasets.base import Arrays, Dataset
+from datasets.check_arrays import checked
 from datasets.noise.base import NoiseModel
 from datasets.noise.statistics import realised
 from datasets.registry import is_outside

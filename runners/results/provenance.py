@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 import platform
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,10 @@ OWN_PACKAGES = {"datasets", "methods", "networks", "runners"}
 
 @functools.cache
 def git_state() -> tuple[str | None, bool | None]:
-    """(commit, whether the tree differs from it); (None, None) where git does not know."""
+    """(commit, whether the tree differs from it); (None, None) where this is no checkout."""
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != ROOT:
+        return None, None
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain")
     return commit, None if commit is None or changes is None else bool(changes)
@@ -30,7 +34,11 @@ def git_state() -> tuple[str | None, bool | None]:
 def _git(*arguments: str) -> str | None:
     command = ["git", "-C", str(ROOT), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        # GIT_DIR and the like would name another repository.
+        own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        done = subprocess.run(
+            command, env=own, capture_output=True, text=True, timeout=20, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

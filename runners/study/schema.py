@@ -76,7 +76,9 @@ class Protocol(_Section):
     )
     network: str | None = Field(None, description="Network; null takes the data set's default.")
     epochs: Whole = Field(12, ge=1, le=MOST_EPOCHS, description="Passes over the training part.")
-    batch_size: Whole = Field(128, ge=1, le=100_000, description="Images a batch.")
+    batch_size: Whole = Field(
+        128, ge=2, le=100_000, description="Images a batch; BatchNorm needs two."
+    )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="Optimiser of the classifier.")
     lr: Real = Field(0.05, gt=0, le=1e6, description="Learning rate of the first epoch.")
     momentum: Real = Field(0.9, ge=0, lt=1, description="Momentum of sgd, beta 1 of adam.")

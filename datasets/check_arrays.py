@@ -1,0 +1,63 @@
+"""The one check between what a data set loads and everything else: what cannot be misread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from datasets.base import Arrays, DataError, Dataset
+
+
+def checked(arrays: Arrays, dataset: Dataset) -> Arrays:
+    """The arrays, once they are what the data set says of itself.
+
+    Raises:
+        DataError: with one sentence for each thing that does not fit, in one line.
+    """
+    if wrong := list(_problems(arrays, dataset)):
+        raise DataError(f"{dataset.name}: {'; '.join(wrong)}")
+    return arrays
+
+
+def _problems(arrays: Arrays, dataset: Dataset) -> Iterator[str]:
+    if dataset.classes < 2:
+        yield f"it has {dataset.classes} class: must have two or more"
+    for part, count in (("train", dataset.n_train), ("test", dataset.n_test)):
+        images = getattr(arrays, f"{part}_images")
+        labels = getattr(arrays, f"{part}_labels")
+        count = max(1, len(labels)) if count is None else count
+        yield from _of_images(f"{part}_images", images, count, dataset)
+        yield from _of_labels(f"{part}_labels", labels, count, dataset.classes)
+    for name, values in arrays.train_inputs.items():
+        if len(values) != dataset.n_train:
+            yield f"{name} has {len(values):,} rows: must have {dataset.n_train:,}"
+    labels = arrays.train_labels
+    if labels.ndim == 1 and len(labels) and labels.min() == labels.max():
+        yield f"all train_labels are {labels.min()}: must be of two classes or more"
+    counts = dataset.class_counts
+    if counts is not None and labels.min(initial=0) >= 0 and labels.ndim == 1:
+        found = tuple(np.bincount(labels, minlength=dataset.classes).tolist())
+        if found != tuple(counts):
+            yield f"its classes have {found} training images: must be {tuple(counts)}, as declared"
+
+
+def _of_images(name: str, images: np.ndarray, count: int, dataset: Dataset) -> Iterator[str]:
+    channels, size = dataset.channels, dataset.size
+    wanted = (count, channels, size, size)
+    if images.dtype != np.uint8:
+        yield f"{name} are {images.dtype}: must be uint8 from 0 to 255"
+    if images.shape == wanted:
+        return
+    last = images.shape == (count, size, size, channels)
+    hint = ": channels come first" if last else ""
+    yield f"{name} are {images.shape}: must be {wanted}{hint}"
+
+
+def _of_labels(name: str, labels: np.ndarray, count: int, classes: int) -> Iterator[str]:
+    if labels.dtype != np.int64:
+        yield f"{name} are {labels.dtype}: must be int64"
+    elif labels.shape != (count,):
+        yield f"{name} are {labels.shape}: must be {(count,)}"
+    elif count and not 0 <= labels.min() <= labels.max() < classes:
+        yield f"{name} go from {labels.min()} to {labels.max()}: must be from 0 to {classes - 1}"
