@@ -35,6 +35,7 @@ from ruamel.yaml import YAML
 import methods
 from runners.cell.seeds import stream
 from runners.commands.arguments import all_overrides, guarded, run_parser
+from runners.commands.catalogue import describe
 from runners.commands.run_study import run_study
 from runners.results.store import StudyFolder
 from runners.study.cell import Cell
@@ -200,6 +201,9 @@ def main() -> int:
 
 def tune(options: argparse.Namespace) -> int:
     """Runs all draws of all data sets of the study and writes what they came to."""
+    if options.list:
+        print(describe(options.list))
+        return 0
     if options.study is None:
         raise UserError("tune.py: no study given: must be a YAML file")
     for name in ("draws", "seeds", "development"):
@@ -207,7 +211,8 @@ def tune(options: argparse.Namespace) -> int:
             value = f"--{name}: {getattr(options, name)}"
             raise UserError(f"{value} is not allowed: must be at least 1")
     study = load_study(options.study, all_overrides(options))
-    only_part = options.plan or options.status or options.watch or bool(options.only)
+    shows = ("plan", "status", "watch", "dry_run", "cancel", "logs", "only")
+    only_part = any(getattr(options, name) for name in shows)
     if not only_part:
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"

@@ -50,14 +50,15 @@ class Request:
         """The study's folder of results."""
         return StudyFolder(self.options.results.resolve(), self.study.name)
 
-    def context(self) -> RunContext:
+    def context(self, plan: Plan) -> RunContext:
         """What all cells of a run have in common.
 
         Raises:
-            UserError: a data set of the selection is missing or damaged.
+            UserError: a data set that a wanted cell needs is missing or damaged.
         """
         root, run = data_root(self.options.data, self.study), self.study.run
-        check_data(self.selected, root, self.options.study)
+        needing = [cell for cell in plan.cells if self.wanted(plan.shown(cell.name))]
+        check_data(needing, root, self.options.study)
         return RunContext(self.folder, root, run.checkpoint_every, run.checkpoint_minutes)
 
     def look(self) -> tuple[Plan, str]:
@@ -103,7 +104,7 @@ Command = Callable[[Request], int]
 
 
 def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
-    """Raises UserError if a data set of the selection is missing or damaged."""
+    """Raises UserError if a data set of these cells is missing or damaged."""
     for dataset in dict.fromkeys(datasets.of(cell.dataset_config) for cell in selected):
         try:
             dataset.check(root)

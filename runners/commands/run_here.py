@@ -20,12 +20,12 @@ from runners.system.errors import UserError
 
 def run(request: Request) -> int:
     """Runs what is wanted and waits for what other runners of the folder are running."""
-    context = request.context()
     if request.options.dry_run:
         raise UserError("--dry-run: run.backend is local, which sends nothing: must be slurm")
     study, selected, folder = request.study, request.selected, request.folder
     devices = choose_devices(study.run)
     plan = make_plan(selected, folder)
+    context = request.context(plan)
     jobs = plan.jobs(request.wanted, study.run.retries)
     running_elsewhere = plan.run_by_others(request.wanted, study.run.retries)
     request.prepare_folder()

@@ -13,7 +13,7 @@ from runners.commands.request import Request
 from runners.monitor.follow import pauses, wait
 from runners.monitor.queue import plan_with_queue
 from runners.results.job import Job
-from runners.results.plan import Plan
+from runners.results.plan import Plan, make_plan
 from runners.slurm import client
 from runners.slurm.array_tasks import Queue
 from runners.slurm.cancel import cancel
@@ -52,7 +52,13 @@ def cancel_jobs(request: Request) -> int:
 
 def run(request: Request) -> int:
     """Submits what is wanted; with `--wait` also what finds no room at first, and to the end."""
-    context, slurm = request.context(), request.study.slurm
+    if "%" in str(request.folder.path):
+        raise UserError(
+            f"--results: {str(request.folder.path)!r} is not allowed on SLURM, which replaces % in "
+            "the names of logs: must be a path without %"
+        )
+    slurm = request.study.slurm
+    context = request.context(make_plan(request.selected, request.folder))
     pause = pauses(slurm.poll_seconds)
     left, tried, said = list(request.selected), set[str](), ""
     while left:

@@ -21,8 +21,8 @@ LOOK_S = 2.0
 def plan(request: Request) -> int:
     """What a run would do, and how long it may take."""
     study = request.study
-    request.context()  # a data set that is missing is a mistake here already
     now, no_answer = request.look()
+    request.context(now)  # a data set that is missing is a mistake here already
     for sentence in (*now.warnings, no_answer):
         if sentence:
             print(sentence, file=sys.stderr)

@@ -131,3 +131,10 @@ def test_the_command_itself_ends_with_exit_code_2(tmp_path, arguments, words):
     )
     assert run.returncode == 2 and words in run.stderr and run.stdout == ""
     assert "Traceback" not in run.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_percent_sign_in_the_folder_is_refused_before_anything_is_sent(study, capsys):
+    write_study(study, ["gce"])
+    sentence = refused(capsys, "study.yaml", "--backend", "slurm", "--results", "r 20%sym")
+    assert "--results: " in sentence and "must be a path without %" in sentence
+    assert not Path("r 20%sym").exists()

@@ -143,6 +143,17 @@ def test_a_second_tuning_run_trains_nothing_and_writes_the_same(tuned):
     assert (tuned.rows, tuned.values) == before
 
 
+@pytest.mark.parametrize("option", [["--cancel"], ["--list", "methods"], ["--logs", "gce-draw0"]])
+def test_what_only_shows_or_cancels_writes_no_tuned_values(tuned, option):
+    files = [tuned.folder / "out" / name for name in ("simulated.yaml", "simulated_draws.csv")]
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in files]
+    run = tune(tuned.folder, "--draws", "2", "--seeds", "2", *option)
+    assert "wrote" not in run.stdout
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in files] == before
+    if option[0] == "--list":
+        assert run.returncode == 0 and "metalabelnet" in run.stdout
+
+
 def test_a_plan_of_tuning_writes_nothing(tmp_path):
     write_study(tmp_path / "study.yaml", METHODS)
     run = tune(tmp_path, "--draws", "3", "--plan")
