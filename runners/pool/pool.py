@@ -6,12 +6,11 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from unittest import mock
 
 from runners.cell.run_context import RunContext
 from runners.pool import worker
@@ -203,11 +202,23 @@ def _start(context: RunContext, device: str) -> _Worker:
     process = forks.Process(target=worker.serve, args=(theirs, context, device), daemon=True)
     killed = oom_kills()
     resource_tracker.ensure_running()  # which would unblock the signals
-    # A file `queue.py` in the working directory is not what torch means by it.
-    with task_signals_blocked(), mock.patch.dict(os.environ, PYTHONSAFEPATH="1"):
+    with task_signals_blocked(), _safe_path():
         process.start()
     theirs.close()
     return _Worker(process, ours, device, killed)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Python started inside does not take a `queue.py` of the working directory for torch's."""
+    given = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if given is not None:
+            os.environ["PYTHONSAFEPATH"] = given
 
 
 def _stop(workers: Sequence[_Worker], patience: float = END_S) -> None:
