@@ -18,7 +18,8 @@ from methods.declaration import Declaration, Hyperparameters, LogUniform, Privil
 
 class Hparams(Hyperparameters):
     warmup: float = hparam(44 / 120, gt=0, le=1)  # MetaLabelNet's share of the epochs
-    lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(0.01, 1))  # of protocol.lr
+    # Of protocol.lr. Widened from 0.01: the lowest of eight draws was the best, and 0.004 better.
+    lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(3e-4, 1, widened=1))
     RENAMED: ClassVar = {"lr": "lr_factor, a factor of protocol.lr (0.005 of 0.05 is 0.1)"}
 
 

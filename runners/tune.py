@@ -33,72 +33,18 @@ if __name__ == "__main__":
 from ruamel.yaml import YAML
 
 import methods
-from runners.cell.seeds import stream
 from runners.commands.arguments import all_overrides, guarded, run_parser
 from runners.commands.catalogue import describe
 from runners.commands.run_study import run_study
 from runners.results.store import StudyFolder
 from runners.study.cell import Cell
-from runners.study.config import Study, load_study
-from runners.study.entries import DatasetEntry
+from runners.study.config import load_study
 from runners.study.grid import cells
 from runners.system.errors import UserError
 from runners.system.files import write_text
-
-FIRST_SEED = 100
-"""Tuning seeds start here; reported studies start at 0."""
+from runners.tuning.draws import tuning_study
 
 DEVELOPMENT_IMAGES = 1500
-
-MOST_TRIES = 20
-"""Random draws for one that is new: a range of a few choices may hold fewer than asked for."""
-
-
-def draws(dataset: str, method: str, count: int) -> list[dict[str, Any]]:
-    """The hyper-parameters to try: the default, then random draws of the declared ranges."""
-    declared = methods.declaration(method)
-    tried: list[dict[str, Any]] = [{}]
-    seen = [declared.defaults]
-    rng = stream("tuning", dataset, method)
-    for _ in range(MOST_TRIES * count):
-        drawn = declared.draw(rng)
-        if len(tried) < count and declared.defaults | drawn not in seen:
-            tried.append(drawn)
-            seen.append(declared.defaults | drawn)
-    return tried
-
-
-def variants(study: Study, dataset: str, count: int) -> list[dict[str, Any]]:
-    """Method entries of the tuning study: `<method>-draw<i>` with the values of the draw."""
-    names = dict.fromkeys(entry.method for entry in study.methods)
-    return [
-        {"name": name, "label": f"{_short(name)}-draw{i}", **values}
-        for name in names
-        for i, values in enumerate(draws(dataset, name, count))
-    ]
-
-
-def _short(method: str) -> str:
-    return method.rpartition(":")[2]
-
-
-def tuning_study(path: Path, entry: DatasetEntry, options: argparse.Namespace) -> Study:
-    """The study's settings on one data set, with draws as variants and a development set."""
-    dataset = entry.label
-    config = {"name": entry.config} if isinstance(entry.config, str) else entry.config
-    overrides = all_overrides(options)
-    study = load_study(path, overrides)
-    seeds = list(range(FIRST_SEED, FIRST_SEED + options.seeds))
-    changed = {
-        "study": f"{study.name}-{dataset}",
-        "axes.dataset": [{**config, "label": dataset}],
-        "axes.method": variants(study, dataset, options.draws),
-        "axes.seed": seeds,
-        "protocol.dev": options.development,
-        "protocol.hparams": "default",
-    }
-    own = [f"{key}={json.dumps(value)}" for key, value in changed.items()]
-    return load_study(path, [*overrides, *own], tuning=True)
 
 
 def judged(grid: Sequence[Cell], folder: StudyFolder) -> list[dict[str, Any]]:
@@ -180,7 +126,9 @@ def _draws_table(rows: Sequence[dict[str, Any]], table: Path, replaced: set[str]
 def parser() -> argparse.ArgumentParser:
     """The command line: that of `run_grid.py` and the budget."""
     command = run_parser("tune.py", __doc__.splitlines()[0])
-    command.add_argument("--draws", type=int, default=8, help="draws a method (default 8)")
+    command.add_argument(
+        "--draws", type=int, default=12, help="draws a method beside its defaults (default 12)"
+    )
     command.add_argument(
         "--seeds", type=int, default=2, help="tuning seeds, from 100 on (default 2)"
     )
@@ -217,7 +165,15 @@ def tune(options: argparse.Namespace) -> int:
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"
     for entry in study.datasets:
-        dataset, own = entry.label, tuning_study(options.study, entry, options)
+        dataset = entry.label
+        own = tuning_study(
+            options.study,
+            entry,
+            all_overrides(options),
+            count=options.draws,
+            seeds=options.seeds,
+            development=options.development,
+        )
         grid = cells(own)
         if code := run_study(own, options, grid):
             return code

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
@@ -38,20 +37,21 @@ class Privileges(enum.Flag):
 
 
 class Search(Protocol):
-    """A range that tuning draws from."""
+    """A range that tuning draws from: `at(u)` is the value at the share u in [0, 1) of it."""
 
-    def draw(self, rng: np.random.Generator) -> Any: ...
+    def at(self, u: float) -> Any: ...
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Search range: uniform between `low` and `high`."""
+    """Search range: uniform between `low` and `high`; `widened`: how often it was, with reason."""
 
     low: float
     high: float
+    widened: int = 0
 
-    def draw(self, rng: np.random.Generator) -> float:
-        return float(f"{rng.uniform(self.low, self.high):.3g}")
+    def at(self, u: float) -> float:
+        return float(f"{self.low + (self.high - self.low) * u:.3g}")
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"
@@ -63,9 +63,10 @@ class LogUniform:
 
     low: float
     high: float
+    widened: int = 0
 
-    def draw(self, rng: np.random.Generator) -> float:
-        return float(f"{np.exp(rng.uniform(np.log(self.low), np.log(self.high))):.3g}")
+    def at(self, u: float) -> float:
+        return float(f"{self.low * (self.high / self.low) ** u:.3g}")
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}, logarithmic"
@@ -77,8 +78,8 @@ class Choice:
 
     options: tuple[Any, ...]
 
-    def draw(self, rng: np.random.Generator) -> Any:
-        return self.options[int(rng.integers(len(self.options)))]
+    def at(self, u: float) -> Any:
+        return self.options[int(u * len(self.options))]
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.options))
@@ -148,10 +149,6 @@ class Declaration:
         """The search ranges, of the hyper-parameters that have one."""
         extras = {n: info.json_schema_extra or {} for n, info in self.fields.items()}
         return {n: extra["search"] for n, extra in extras.items() if extra.get("search")}
-
-    def draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        """One random draw of every hyper-parameter that has a search range."""
-        return {name: search.draw(rng) for name, search in self.searched.items()}
 
 
 def read(path: Path) -> Declaration | None:
