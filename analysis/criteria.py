@@ -66,16 +66,35 @@ def parse(text: str) -> list[str]:
     return names
 
 
-def accuracy(record: Mapping[str, Any], name: str, *, ensemble: bool = False) -> float:
-    """Test accuracy in [0, 1] of a record under a criterion; nan where the record has none.
+METRICS = {
+    "accuracy": "test accuracy",
+    "balanced_accuracy": "balanced test accuracy (mean over the classes)",
+    "worst_class": "test accuracy of the worst class",
+}
+
+
+def value(
+    record: Mapping[str, Any], name: str, *, metric: str = "accuracy", ensemble: bool = False
+) -> float:
+    """A metric of a record on the test set, in [0, 1], under a criterion; nan where it has none.
 
     A tuning run has none: it is judged on the development set.
 
     Args:
         record: one record as stored.
         name: a key of `CRITERIA`.
-        ensemble: of the mean of all networks' probabilities instead of the reported network.
+        metric: a key of `METRICS`.
+        ensemble: of the mean of all networks' probabilities instead of the reported network;
+            accuracy only.
     """
     by_criterion = record.get("ensemble_accuracy" if ensemble else "accuracy") or {}
     chosen = by_criterion.get(name)
-    return math.nan if chosen is None else float(chosen.get("test", math.nan))
+    if chosen is None or chosen.get("test") is None:
+        return math.nan
+    if metric == "accuracy":
+        return float(chosen["test"])
+    counts = (record.get("confusion") or {}).get(name)
+    if ensemble or counts is None:
+        return math.nan
+    of_class = [row[k] / sum(row) for k, row in enumerate(counts) if sum(row)]
+    return min(of_class) if metric == "worst_class" else sum(of_class) / len(of_class)

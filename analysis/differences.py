@@ -15,7 +15,9 @@ import numpy as np
 from analysis.records import Study
 
 # what two runs of the same cell may differ in
-NOT_RESULTS = frozenset({"timing", "peak_memory_mb", "record_sha256", "provenance"})
+NOT_RESULTS = frozenset(
+    {"timing", "peak_memory_mb", "record_sha256", "provenance", "epochs_sha256"}  # with times
+)
 RESULTS_OF_PROVENANCE = ("data_sha256", "split_sha256")
 CLOCKS = frozenset({"seconds", "train_seconds"})
 
@@ -114,7 +116,7 @@ def _results(record: Mapping[str, Any]) -> dict[str, Any]:
 def first(a: Any, b: Any, path: str = "") -> str | None:
     """The first field in which two values out of JSON differ, with both values; None if none does.
 
-    Numbers are compared exactly, 1 and 1.0 are equal, and so are two NaN.
+    Numbers are compared exactly, 1 and 1.0 are equal.
     """
     if isinstance(a, dict) and isinstance(b, dict):
         stem = f"{path}." if path else ""
@@ -136,7 +138,7 @@ def _at(values: list[Any], row: int) -> Any:
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, bool) != isinstance(b, bool):
         return False  # for Python, True is 1
-    return a == b or (a != a and b != b)
+    return a == b
 
 
 def _both(a: Any, b: Any) -> str:

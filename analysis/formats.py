@@ -15,7 +15,7 @@ LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "[": "{[}", "]": "{]}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "±": r"$\pm$", NOTHING: "--",
-    "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}",
+    "§": r"\textsuperscript{\S}", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}",
     "ᶜ": r"\textsuperscript{c}", "ʳ": r"\textsuperscript{r}",
     "ᵗ": r"\textsuperscript{t}", "ᵀ": r"\textsuperscript{T}",
 }  # fmt: skip

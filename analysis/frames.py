@@ -15,39 +15,70 @@ from analysis.records import Study
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
 
 
-def cells(study: Study) -> pd.DataFrame:
+def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
     """One row for every planned cell, in the order of the grid, finished or not.
 
+    Cells of a data set that ran on other data than most of them are not averaged with these: they
+    count as not done.
+
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
-    rate), `rate` (nominal), `privileges` (tuple), `track`, `hparams_source`, `has_hparams`, `done`,
-    `stale`, `realised_rate`, `no_true_class` and `clean_subset` (images), and for every criterion C
-    the test accuracy `C` and `ensemble_C`. Rates and accuracies are in [0, 1], nan where there is
-    no record.
+    rate), `rate` (nominal), `privileges` (tuple), `track`, `source` (of the hyper-parameters, the
+    same words as in a plan without names), `tuned_at`, `budget` (of tuning, in words), `network`,
+    `epochs`, `batch_size`, `done`, `other_data`, `stale`, `realised_rate`, `no_true_class` and
+    `clean_subset` (images), `torch`, `device`, `warnings` (tuple), and for every criterion C the
+    metric `C` and `ensemble_C`. Rates and metrics are in [0, 1], nan where there is no record.
     """
-    return pd.DataFrame([_row(study, cell) for cell in study.cells])
+    frame = pd.DataFrame([_row(study, cell, metric) for cell in study.cells])
+    frame["other_data"] = False
+    for _, rows in frame[frame["done"]].groupby("dataset", sort=False):
+        usual = rows["data_sha256"].mode().iloc[0] if rows["data_sha256"].notna().any() else ""
+        frame.loc[rows.index, "other_data"] = rows["data_sha256"] != usual
+    values = [f"{of}{name}" for name in criteria.CRITERIA for of in ("", "ensemble_")]
+    frame.loc[frame["other_data"], [*values, "realised_rate"]] = math.nan
+    frame["done"] &= ~frame["other_data"]
+    return frame
 
 
-def _row(study: Study, cell: Mapping[str, Any]) -> dict[str, Any]:
+def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
     record = study.records.get(cell["key"])
+    told = record or cell
+    origin = record["provenance"] if record else {}
     row = {"key": cell["key"], **{name: cell[name] for name in DESCRIPTION}}
+    row |= {name: cell["protocol"].get(name) for name in ("network", "epochs", "batch_size")}
+    realised = record["noise"]["realised_rate"] if record else None
     row |= {
         "noise": cell["noise"]["name"],
         "family": _family(cell),
         "rate": _nominal_rate(cell, record),
         "privileges": tuple(cell["privileges"]),
         "track": cell["track"],
-        "hparams_source": (record or cell)["hparams_source"],
-        "has_hparams": bool(cell["hparams"]),
+        "source": _source(told["hparams_source"]),
+        "tuned_at": told.get("tuned_at", ""),
+        "budget": _budget(told.get("tuned_under")),
         "done": record is not None,
         "stale": cell["key"] in study.stale,
-        "realised_rate": record["noise"]["realised_rate"] if record else math.nan,
+        "realised_rate": math.nan if realised is None else realised,
         "no_true_class": record["noise"].get("no_true_class", 0) if record else 0,
         "clean_subset": (record["counts"] if record else cell["protocol"])["clean_subset"],
+        "data_sha256": origin.get("data_sha256", ""),
+        "torch": (origin.get("packages") or {}).get("torch"),
+        "device": origin.get("device"),
+        "warnings": tuple(origin.get("warnings") or ()),
     }
     for name in criteria.CRITERIA:
-        row[name] = criteria.accuracy(record or {}, name)
-        row[f"ensemble_{name}"] = criteria.accuracy(record or {}, name, ensemble=True)
+        row[name] = criteria.value(record or {}, name, metric=metric)
+        row[f"ensemble_{name}"] = criteria.value(record or {}, name, metric=metric, ensemble=True)
     return row
+
+
+def _source(sources: Mapping[str, str]) -> str:
+    """Where hyper-parameters come from: "tuned", "study+tuned", ...; "none" without any."""
+    told = {source for source in sources.values() if source != "default"} or set(sources.values())
+    return "+".join(sorted(told)) or "none"
+
+
+def _budget(under: Mapping[str, Any] | None) -> str:
+    return f"{under['draws']} draws x {len(under['seeds'])} seeds" if under else ""
 
 
 def _family(cell: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Print the table of every study and write it as Markdown, LaTeX and CSV.
 
-python analysis/make_tables.py [STUDY_DIR ...] [--criterion last,noisy_val] [--out DIR]
+python analysis/make_tables.py [STUDY_DIR ...] [--criterion last,noisy_val] [--metric worst_class]
+    [--out DIR]
 """
 
 from __future__ import annotations
@@ -24,30 +25,34 @@ def main() -> None:
         "--criterion", default=",".join(criteria.DEFAULT), metavar="NAME,...",
         help=f"which epochs to report: {', '.join(criteria.CRITERIA)} (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--metric", choices=criteria.METRICS, default="accuracy",
+        help="what of the test set: accuracy, its mean over the classes, the worst class",
+    )  # fmt: skip
     arguments = parser.parse_args()
     chosen = command.chosen(arguments.criterion)
     for study, folder in command.studies(arguments, "tables"):
-        _tables(study, chosen, folder)
+        _tables(study, chosen, arguments.metric, folder)
 
 
-def _tables(study: Study, chosen: list[str], folder: Path) -> None:
-    frame = frames.cells(study)
+def _tables(study: Study, chosen: list[str], metric: str, folder: Path) -> None:
+    frame = frames.cells(study, metric)
     written = []
     for name in chosen:
         if not tables.has_values(frame, name):
             print(f"No record of study {study.name} has the criterion {name}; it is left out.\n")
             continue
-        table = tables.build(study, frame, [name])
+        table = tables.build(study, frame, [name], metric)
         print(formats.markdown(table))
-        stem = folder / f"accuracy_{name}"
+        stem = folder / f"{metric}_{name}"
         written.append(write_text(stem.with_suffix(".md"), formats.markdown(table)))
         written.append(write_text(stem.with_suffix(".tex"), formats.latex(table)))
-        text = formats.csv(tables.tidy(study, frame, name))
+        text = formats.csv(tables.tidy(study, frame, name, metric))
         written.append(write_text(stem.with_suffix(".csv"), text))
     combined = [name for name in COMBINED if tables.has_values(frame, name)]
     if combined:
-        text = formats.markdown(tables.build(study, frame, combined))
-        written.append(write_text(folder / "accuracy.md", text))
+        text = formats.markdown(tables.build(study, frame, combined, metric))
+        written.append(write_text(folder / f"{metric}.md", text))
     for sentence in study.sentences():
         print(sentence)
     print(f"Tables of study {study.name} are in {folder}: {', '.join(p.name for p in written)}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.criteria import CRITERIA
+from analysis.criteria import CRITERIA, METRICS
 from analysis.seed_statistics import summary
 
 PRIVILEGE_MARKS = {
@@ -18,7 +18,7 @@ TOLD = {
     "noise_type": "is told the type of noise",
     "transition_matrix": "is told the transition matrix",
 }
-STALE, UNTUNED = "†", "‡"
+STALE, UNTUNED, TUNED_ELSEWHERE = "†", "‡", "§"
 NOTHING = "\N{EN DASH}"
 CLASS_DEPENDENT = ("asymmetric", "pair_flip")
 
@@ -43,24 +43,28 @@ def privilege_legend(frame: pd.DataFrame) -> list[str]:
     return phrases
 
 
-def below(frame: pd.DataFrame, criteria: list[str], wants_tuned: bool, preset: str | None) -> list:
+def below(
+    frame: pd.DataFrame, criteria: list[str], metric: str, wants_tuned: bool, preset: str | None
+) -> list[str]:
     """All notes of a table over `frame` (see `frames.cells`), most needed first.
 
     Args:
         frame: the cells of the table.
         criteria: names of the criteria that the table shows.
+        metric: name of what it shows of them.
         wants_tuned: whether the study asked for tuned hyper-parameters.
         preset: name of the paper track's preset, if the study is on it.
     """
-    said = [_numbers(frame, criteria), _bold()]
+    said = [f"{_numbers(frame, criteria, metric)} {_protocol(frame)}", _bold()]
     said += [f"Marks: {'; '.join(legend)}."] if (legend := privilege_legend(frame)) else []
     if frame["stale"].any():
         said.append(f"{STALE} at least one of these cells is stale: it ran under other code.")
-    said += [*_hyperparameters(frame, wants_tuned, preset), *_warnings(frame, criteria)]
+    said += [*_hyperparameters(frame, wants_tuned, preset), *_tuning(frame)]
+    said += [*_provenance(frame), *_warnings(frame, criteria)]
     return said + [note for name in criteria for note in _ensembles(frame, name)]
 
 
-def _numbers(frame: pd.DataFrame, criteria: list[str]) -> str:
+def _numbers(frame: pd.DataFrame, criteria: list[str], metric: str) -> str:
     planned = frame.groupby(["dataset", "noise_slug", "label"]).size()
     words = "; ".join(
         f"{CRITERIA[name].short}: {CRITERIA[name].words}" if len(criteria) > 1 else
@@ -73,7 +77,61 @@ def _numbers(frame: pd.DataFrame, criteria: list[str]) -> str:
     else:
         spread = f"n = {planned.iloc[0]} seeds, ± is the sample standard deviation"
     finished = "" if frame["done"].all() else "; in brackets the seeds finished of those planned"
-    return f"Test accuracy in % ({words}); {spread}{finished}."
+    what = METRICS[metric][0].upper() + METRICS[metric][1:]
+    return f"{what} in % ({words}); {spread}{finished}."
+
+
+def _protocol(frame: pd.DataFrame) -> str:
+    """Network, length, batch size and clean subset, by data set where these differ."""
+    texts: dict[str, list[str]] = {}
+    for dataset, rows in frame.groupby("dataset", sort=False):
+        first = rows.iloc[0]
+        sizes = rows.loc[rows["clean_subset"] > 0, "clean_subset"].unique()
+        clean = f", clean subset of {' or '.join(f'{int(n):,}' for n in sizes)}" * bool(len(sizes))
+        batch = f", batch size {int(first['batch_size']):,}" if first["batch_size"] else ""
+        text = f"{first['network']}, {int(first['epochs']):,} epochs{batch}{clean}"
+        texts.setdefault(text, []).append(str(dataset))
+    if len(texts) == 1:
+        return f"{next(iter(texts))}."
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + "."
+
+
+def _tuning(frame: pd.DataFrame) -> list[str]:
+    """Values that were tuned under other conditions, or with budgets that differ."""
+    said = []
+    elsewhere = frame[frame["tuned_at"] != ""]
+    for text, rows in elsewhere.groupby("tuned_at", sort=False):
+        said.append(f"{TUNED_ELSEWHERE} tuned at {text}: {_names(rows)}.")
+    budgets = list(frame[frame["budget"] != ""].groupby("budget", sort=False))
+    if len(budgets) > 1:
+        texts = [f"{budget} ({_names(rows)})" for budget, rows in budgets]
+        said.append(f"Tuning budgets differ: {'; '.join(texts)}.")
+    return said
+
+
+def _names(rows: pd.DataFrame) -> str:
+    return ", ".join(rows["display"].drop_duplicates())
+
+
+def _provenance(frame: pd.DataFrame) -> list[str]:
+    """What cells of one table do not have in common although they should."""
+    said = []
+    if others := int(frame["other_data"].sum()):
+        cells = "cell ran" if others == 1 else "cells ran"
+        said.append(f"Left out: {others} {cells} on other data than the rest of its data set.")
+    done = frame[frame["done"]]
+    for column, words in (("torch", "versions of torch"), ("device", "devices")):
+        counts = done[column].value_counts()
+        if len(counts) > 1:
+            texts = [f"{name} ({_cells(n)})" for name, n in counts.items()]
+            said.append(f"Cells ran on different {words}: {', '.join(texts)}.")
+    warned = done["warnings"].explode().dropna().value_counts()
+    said += [f"Warning of {_cells(count)}: {text}." for text, count in warned.items()]
+    return said
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' * (count != 1)}"
 
 
 def _bold() -> str:
@@ -86,8 +144,7 @@ def _bold() -> str:
 def _hyperparameters(frame: pd.DataFrame, wants_tuned: bool, preset: str | None) -> list[str]:
     groups: dict[str, list[str]] = {}
     for display, rows in frame.groupby("display", sort=False):
-        sources = set(rows["hparams_source"]) if rows["has_hparams"].all() else {"none"}
-        for source in sorted(sources):
+        for source in sorted(set(rows["source"])):
             groups.setdefault(source, []).append(str(display))
     phrases = {
         "tuned": "tuned on clean development images",
@@ -96,6 +153,8 @@ def _hyperparameters(frame: pd.DataFrame, wants_tuned: bool, preset: str | None)
         else "default values",
         "paper": "each paper's own values",
         "study": "named in the study file",
+        "study+tuned": "named in the study file, the rest tuned",
+        "paper+study": "named in the study file, the rest each paper's own",
         "none": "nothing to tune",
     }
     parts = [f"{phrases[s]} ({', '.join(groups[s])})" for s in phrases if s in groups]
@@ -127,17 +186,20 @@ def _warnings(frame: pd.DataFrame, criteria: list[str]) -> list[str]:
 
 def _ensembles(frame: pd.DataFrame, criterion: str) -> list[str]:
     said = []
-    has = frame[f"ensemble_{criterion}"].notna()
-    several = frame["dataset"].nunique() > 1
-    for display, rows in frame[has].groupby("display", sort=False):
+    column, several = f"ensemble_{criterion}", frame["dataset"].nunique() > 1
+    for display, rows in frame.groupby("display", sort=False):
         values = []
         for (dataset, setting), seeds in rows.groupby(["dataset", "noise_display"], sort=False):
-            mean = summary(seeds[f"ensemble_{criterion}"])
+            mean = summary(seeds[column])
+            if mean.n == 0:
+                continue
             spread = f" ± {100 * mean.sd:.1f}" if mean.n > 1 else ""
+            count = f" ({mean.n}/{len(seeds)})" if mean.n < len(seeds) else ""
             where = f"{dataset}, {setting}" if several else setting
-            values.append(f"{where} {100 * mean.mean:.1f}{spread}")
-        said.append(
-            f"{display} shows one network; the mean of its networks' probabilities "
-            f"({CRITERIA[criterion].short}): {'; '.join(values)}."
-        )
+            values.append(f"{where} {100 * mean.mean:.1f}{spread}{count}")
+        if values:
+            said.append(
+                f"{display} shows one network; the mean of its networks' probabilities "
+                f"({CRITERIA[criterion].short}, chosen as for one network): {'; '.join(values)}."
+            )
     return said

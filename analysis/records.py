@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.results import provenance
-from runners.results.defects import is_intact
+from runners.results.defects import is_intact, is_of_record
 from runners.results.record_model import Epoch, Record, StudyJson, problem
 from runners.system.canonical import SCHEMA
 from runners.system.errors import UserError
@@ -68,7 +68,7 @@ class Study:
         return dict.fromkeys(self.other_schema, "of another schema") | damaged
 
     def epochs(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The epoch lines of a finished cell; empty (and noted) where they cannot be read."""
+        """The epoch lines of a finished cell; empty (and noted) where they are not as written."""
         if self.packed:
             lines = self._packed_epochs[cell["key"]]
         else:
@@ -78,6 +78,8 @@ class Study:
             except (OSError, ValueError, RecursionError):
                 lines = []
         if not isinstance(lines, list) or any(problem(Epoch, line) for line in lines):
+            lines = []
+        if not is_of_record(lines, self.records[cell["key"]]):
             lines = []
         if not lines and cell["name"] not in self.without_curves:
             self.without_curves.append(cell["name"])
@@ -103,7 +105,8 @@ class Study:
             )
         if self.without_curves:
             said.append(
-                f"Without learning curves (epochs unreadable): {_some(self.without_curves)}."
+                f"Without learning curves (epochs unreadable or not as written): "
+                f"{_some(self.without_curves)}."
             )
         if self.stale:
             said.append(f"{len(self.stale)} of the counted cells are stale (run under other code).")

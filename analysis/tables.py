@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis import notes
-from analysis.criteria import CRITERIA
+from analysis.criteria import CRITERIA, METRICS
 from analysis.records import Study
 from analysis.seed_statistics import Summary, summary
 
@@ -73,12 +73,14 @@ def has_values(frame: pd.DataFrame, criterion: str) -> bool:
     return bool(frame[criterion].notna().any() or not frame["done"].any())
 
 
-def build(study: Study, frame: pd.DataFrame, criteria: list[str]) -> Table:
+def build(
+    study: Study, frame: pd.DataFrame, criteria: list[str], metric: str = "accuracy"
+) -> Table:
     """The table of a study under one criterion or several side by side.
 
     Args:
         study: what the frame was made of.
-        frame: `frames.cells(study)`.
+        frame: `frames.cells(study, metric)`.
         criteria: names, in the order of the columns of a setting.
     """
     columns = _columns(frame, criteria)
@@ -97,8 +99,8 @@ def build(study: Study, frame: pd.DataFrame, criteria: list[str]) -> Table:
     ]
     words = " and ".join(CRITERIA[name].short for name in criteria)
     where = f" on {columns[0].dataset}" if frame["dataset"].nunique() == 1 else ""
-    below = notes.below(frame, criteria, wants_tuned, _asked(study, "preset", None))
-    return Table(f"{study.name}: test accuracy{where}, {words}", columns, rows, below)
+    below = notes.below(frame, criteria, metric, wants_tuned, _asked(study, "preset", None))
+    return Table(f"{study.name}: {METRICS[metric]}{where}, {words}", columns, rows, below)
 
 
 def _asked(study: Study, name: str, default: str | None) -> str | None:
@@ -127,8 +129,9 @@ def _entry(groups: dict, label: str, column: Column, say_n: bool) -> Entry:
 
 
 def _row_name(rows: pd.DataFrame, wants_tuned: bool) -> str:
-    first, default = rows.iloc[0], rows["has_hparams"] & (rows["hparams_source"] == "default")
-    mark = notes.UNTUNED if wants_tuned and default.any() else ""
+    first = rows.iloc[0]
+    mark = notes.UNTUNED if wants_tuned and (rows["source"] == "default").any() else ""
+    mark += notes.TUNED_ELSEWHERE * bool((rows["tuned_at"] != "").any())
     return f"{first['display']}{notes.marks(first['privileges'])}{mark}"
 
 
@@ -144,7 +147,9 @@ def _is(entry: Entry, best: float) -> bool:
     return entry.complete and _shown(entry) == best
 
 
-def tidy(study: Study, frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
+def tidy(
+    study: Study, frame: pd.DataFrame, criterion: str, metric: str = "accuracy"
+) -> pd.DataFrame:
     """A criterion in long form, one row for every method and setting, in the order of the grid.
 
     `mean`, `sd`, `realised_rate` and `values` (by seed, `;` between them, empty for a missing seed)
@@ -155,7 +160,7 @@ def tidy(study: Study, frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
         first, accuracy = group.iloc[0], summary(group[criterion])
         values = ["" if math.isnan(value) else f"{value:.6f}" for value in group[criterion]]
         rows.append(
-            {"study": study.name, "criterion": criterion}
+            {"study": study.name, "criterion": criterion, "metric": metric}
             | {name: first[name] for name in ("dataset", "noise", "noise_slug")}
             | {"realised_rate": summary(group["realised_rate"]).mean}
             | {name: first[name] for name in ("method", "label", "display")}

@@ -59,9 +59,11 @@ class NpzImages(Dataset):
         looked = ", ".join(map(str, places))
         raise DataError(f"{self.name} is not there: looked in {looked}; {self.how_to_get}")
 
+    def stamp(self, root: Path | None) -> str:
+        return hashlib.sha256(self.find(root).read_bytes()).hexdigest()
+
     def check(self, root: Path | None) -> None:
-        path, expected = self.find(root), self.parameters.sha256
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        path, digest, expected = self.find(root), self.stamp(root), self.parameters.sha256
         if expected is not None and digest != expected:
             raise DataError(f"{path} is corrupt: its sha256 is {digest}, expected {expected}")
 

@@ -92,6 +92,14 @@ class NoiseModel(BaseModel, ABC):
             ValueError: this noise is not defined for the data set, or a label is out of range.
         """
 
+    def stamp(self) -> str:
+        """Text that is another one once a file behind the parameters has changed; else empty.
+
+        Raises:
+            DataError: the file is not there.
+        """
+        return ""
+
     @property
     def slug(self) -> str:
         """Name for folders, different for different parameters, e.g. `symmetric-0.4-exact`."""

@@ -43,6 +43,13 @@ class Data:
     noisy: NoisyLabels
     split: Split
 
+    @property
+    def without_images(self) -> str:
+        """A sentence on the classes of which no image is left to train on; empty without such."""
+        left = np.unique(self.noisy.truth[self.split.train])
+        names = [n for k, n in enumerate(self.dataset.class_names) if k not in left]
+        return f"no image to train on is of class {', '.join(names)}" if names else ""
+
 
 @functools.lru_cache(maxsize=1)
 def _arrays(dataset: Dataset, root: Path | None) -> Arrays:

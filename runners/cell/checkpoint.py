@@ -33,7 +33,7 @@ UNREADABLE = (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFErro
 UNFIT = (*UNREADABLE, AttributeError, IndexError)
 """What is raised where a state does not fit what it is put into, or is no such state."""
 
-FORMAT = 2
+FORMAT = 3
 """To be raised with the meaning of a checkpoint's content: no fingerprint holds this file."""
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from methods.base import Method
 from runners.cell.batches import EndlessBatches, ImageSet
+
+if TYPE_CHECKING:
+    from runners.cell.tracking import Tracker
 
 BATCH = 500
 """Images per evaluation batch; part of the protocol, so that the same cell gives the same bits."""
@@ -51,11 +54,15 @@ class Outputs:
     Attributes:
         predicted: (N,) int64.
         given_probability: (N,) float, probability of the set's own labels.
+        margin: (N,) float, the same less the highest probability of another class.
+        confidence: (N,) float, probability of the prediction.
         ensemble: (N,) int64 or None.
     """
 
     predicted: Tensor
     given_probability: Tensor
+    margin: Tensor
+    confidence: Tensor
     ensemble: Tensor | None
 
 
@@ -63,15 +70,26 @@ class Outputs:
 def outputs(method: Method, data: ImageSet) -> Outputs:
     """Runs the method in eval mode over all images of a set, each once."""
     method.eval()
-    predicted, given, ensemble = [], [], []
+    found, ensemble = [], []
     for images, labels, _ in data.in_order(BATCH):
         members = method.predict_members(images)
-        predicted.append(members[0].argmax(1))
-        given.append(members[0].gather(1, labels[:, None]).squeeze(1))
+        confidence, predicted = members[0].max(1)
+        found.append((predicted, *fit_of_labels(members[0], labels), confidence))
         if len(members) > 1:
             ensemble.append(members.mean(0).argmax(1))
     joined = torch.cat(ensemble) if ensemble else None
-    return Outputs(torch.cat(predicted), torch.cat(given), joined)
+    return Outputs(*map(torch.cat, zip(*found, strict=True)), joined)
+
+
+def fit_of_labels(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Probability (N,) of labels (N,) and their margin (N,) over the best other class.
+
+    Args:
+        probabilities: (N, C).
+    """
+    given = probabilities.gather(1, labels[:, None])
+    others = probabilities.scatter(1, labels[:, None], -1.0).amax(1)
+    return given.squeeze(1), given.squeeze(1) - others
 
 
 def share(hits: Tensor, among: Tensor | None = None) -> Tensor:
@@ -97,16 +115,21 @@ def memorisation(predicted: Tensor, given: Tensor, truth: Tensor) -> dict[str, d
     }
 
 
-def epoch_metrics(method: Method, sets: DeviceData) -> dict[str, Any]:
-    """What is measured after every epoch, as scalars on the device (see `to_numbers`)."""
+def epoch_metrics(method: Method, tracker: Tracker, position: int) -> dict[str, Any]:
+    """What is measured after the epoch at `position`, as tensors on the device (`to_numbers`)."""
+    sets = tracker.sets
     eval_set = outputs(method, sets.eval_set)
+    tracker.evaluated("eval", eval_set)
     metrics: dict[str, Any] = {sets.eval_name: share(eval_set.predicted == sets.eval_set.labels)}
+    metrics[f"{sets.eval_name}_by_class"] = tracker.confusion(position, eval_set)
     if eval_set.ensemble is not None:
         hits = eval_set.ensemble == sets.eval_set.labels
         metrics[f"ensemble_{sets.eval_name}"] = share(hits)
     for name, data in (("noisy_val", sets.noisy_val), ("clean_val", sets.clean_val)):
-        accuracy = None if data is None else share(outputs(method, data).predicted == data.labels)
-        metrics[name] = accuracy
+        found = None if data is None else outputs(method, data)
+        metrics[name] = None if found is None else share(found.predicted == data.labels)
+        if name == "noisy_val" and found is not None:
+            tracker.evaluated(name, found)
     sample = ImageSet(
         sets.train.images[sets.sample],
         sets.train.labels[sets.sample],
@@ -114,30 +137,39 @@ def epoch_metrics(method: Method, sets: DeviceData) -> dict[str, Any]:
         sets.train.shift,
     )
     predicted = outputs(method, sample).predicted
+    metrics["changed_predictions"] = tracker.changed(predicted)
     metrics["memorisation"] = memorisation(predicted, sample.labels, sets.train_truth[sets.sample])
     return metrics
 
 
 def to_numbers(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Scalar tensors of a nested mapping as floats, None if not finite; one copy off the device."""
+    """Tensors of a nested mapping as numbers or lists, None if not finite; one copy for all.
+
+    Whole numbers stay whole.
+    """
     leaves: list[Tensor] = []
 
     def collect(node: Mapping[str, Any]) -> None:
         for value in node.values():
             if isinstance(value, Tensor):
-                leaves.append(value.double())
+                leaves.append(value.double().reshape(-1))
             elif isinstance(value, Mapping):
                 collect(value)
 
     collect(tree)
-    numbers = iter(torch.stack(leaves).tolist()) if leaves else iter(())
+    numbers = iter(torch.cat(leaves).tolist()) if leaves else iter(())
+
+    def number(whole: bool) -> float | int | None:
+        value = next(numbers)
+        return None if not math.isfinite(value) else int(value) if whole else value
 
     def rebuild(node: Mapping[str, Any]) -> dict[str, Any]:
         built: dict[str, Any] = {}
         for key, value in node.items():
             if isinstance(value, Tensor):
-                number = next(numbers)
-                built[key] = number if math.isfinite(number) else None
+                whole = not value.is_floating_point()
+                several = [number(whole) for _ in range(value.numel())]
+                built[key] = several if value.dim() else several[0]
             else:
                 built[key] = rebuild(value) if isinstance(value, Mapping) else value
         return built
@@ -153,12 +185,6 @@ def memorisation_numbers(predicted: Tensor, given: Tensor, truth: Tensor) -> dic
 def without_empty_parts(shares: dict[str, dict]) -> dict[str, dict | None]:
     """None in place of a part of the data that holds no sample (clean noise: none corrupted)."""
     return {part: s if s["fits_given"] is not None else None for part, s in shares.items()}
-
-
-def confusion(predicted: Tensor, labels: Tensor, classes: int) -> list[list[int]]:
-    """(C, C) counts, rows are true classes."""
-    counts = torch.bincount(labels * classes + predicted, minlength=classes * classes)
-    return counts.view(classes, classes).tolist()
 
 
 def label_metrics(corrected: Tensor | None, given: Tensor, truth: Tensor) -> dict | None:

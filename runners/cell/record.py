@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,16 @@ from datasets.noise.statistics import realised
 from methods.base import Method
 from runners.cell import evaluation
 from runners.cell.build import Data
+from runners.cell.criteria import History, accuracies
 from runners.cell.noisy_labels import NO_CLASS
 from runners.cell.splits import Split
+from runners.cell.tracking import Tracker
 from runners.results import provenance
-from runners.system.canonical import SCHEMA
+from runners.system.canonical import RESULTS_VERSION, SCHEMA, sha256_of
 
 if TYPE_CHECKING:
     from runners.cell.checkpoint import Notes
     from runners.study.cell import Cell
-
-History = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Origin:
 
     Attributes:
         sources: the files that its numbers depend on, and `fingerprint` of them as they are now.
+        data_stamp: what stands for the content of data and label files.
         began: `time.perf_counter()` at its start.
         notes: of this and of earlier attempts.
         peak_memory_mb: gives the peak since the start.
@@ -44,6 +45,7 @@ class Origin:
 
     sources: list[str]
     fingerprint: str
+    data_stamp: str
     began: float
     notes: Notes
     peak_memory_mb: Callable[[], float]
@@ -53,7 +55,7 @@ class Origin:
 def build_record(
     cell: Cell,
     data: Data,
-    sets: evaluation.DeviceData,
+    tracker: Tracker,
     method: Method,
     history: History,
     origin: Origin,
@@ -63,15 +65,17 @@ def build_record(
     What `origin` adds (timing, memory, provenance) may differ between two runs of a cell, all else
     may not.
     """
+    sets = tracker.sets
     final = evaluation.outputs(method, sets.train)
     corrected, probability = method.corrected_labels(), method.clean_probability()
     given, truth = sets.train.labels, sets.train_truth
     eval_name = sets.eval_name
     ensemble = f"ensemble_{eval_name}"
-    predicted = evaluation.outputs(method, sets.eval_set).predicted
     warmup = method.warmup_epochs
+    samples = sample_arrays(data.split, final, tracker, corrected, probability)
     record = {
         "schema": SCHEMA,
+        "results_version": RESULTS_VERSION,
         **_identity(cell),
         "config": cell.config,
         "counts": _counts(data.split, sets),
@@ -84,15 +88,14 @@ def build_record(
         "memorisation": evaluation.memorisation_numbers(final.predicted, given, truth),
         "labels": evaluation.label_metrics(corrected, given, truth),
         "selection": evaluation.selection_metrics(probability, given, truth),
-        "confusion": evaluation.confusion(predicted, sets.eval_set.labels, data.dataset.classes),
+        **tracker.by_criterion(history, eval_name, warmup or 0),
         "final_weights_sha256": weights_sha256(method.network),
         "timing": _timing(history, origin),
         "peak_memory_mb": origin.peak_memory_mb(),
         "provenance": _provenance(data, origin),
+        "epochs_sha256": sha256_of(list(history)),
+        "samples_sha256": samples_sha256(samples),
     }
-    samples = sample_arrays(
-        data.split.train, given, final.predicted, final.given_probability, corrected, probability
-    )
     return record, samples
 
 
@@ -117,6 +120,7 @@ def _provenance(data: Data, origin: Origin) -> dict[str, Any]:
         "dirty": dirty,
         "sources": origin.sources,
         "fingerprint": origin.fingerprint,
+        "data_stamp": origin.data_stamp,
         "packages": provenance.package_versions(),
         "python": provenance.python_version(),
         "torch_threads": torch.get_num_threads(),
@@ -138,6 +142,8 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "cell": {name: getattr(cell, name) for name in named},
         "track": cell.track,
         "hparams_source": cell.hparams_source,
+        "tuned_under": cell.tuned_under,
+        "tuned_at": cell.tuned_at,
         "privileges": cell.privileges,
     }
 
@@ -163,49 +169,6 @@ def _noise(cell: Cell, data: Data) -> dict[str, Any]:
     }
 
 
-def accuracies(history: History, key: str, warmup: int) -> dict[str, dict[str, Any] | None]:
-    """Accuracy under every criterion, from one run.
-
-    What chooses an epoch chooses among those after the warm-up, which is plain cross-entropy; if
-    none is left, the last one. Of epochs with equal scores it is the mean.
-
-    Args:
-        history: one entry an epoch.
-        key: what is judged: "test", "dev", or the ensemble's "ensemble_test".
-        warmup: epochs of the method's warm-up.
-
-    Returns:
-        Criterion -> {"epoch": from 1, or None for a mean, "test" or "dev": accuracy}, with `tied`
-        epochs where there are several; None where the criterion cannot be applied.
-    """
-    name = key.removeprefix("ensemble_")
-    values = [entry[key] for entry in history]
-    tail = values[-min(len(values), 10, max(2, len(values) // 4)) :]
-
-    def at(position: int) -> dict[str, Any]:
-        return {"epoch": history[position]["epoch"], name: values[position]}
-
-    def best(by: str) -> dict[str, Any] | None:
-        scores = [entry[by] for entry in history]
-        if None in scores:
-            return None
-        candidates = range(min(warmup, len(history) - 1), len(history))
-        top = max(scores[position] for position in candidates)
-        chosen = [position for position in candidates if scores[position] == top]
-        if len(chosen) == 1:
-            return at(chosen[0])
-        mean = float(np.mean([values[position] for position in chosen]))
-        return {"epoch": None, name: mean, "tied": [history[p]["epoch"] for p in chosen]}
-
-    return {
-        "last": at(len(values) - 1),
-        "last10": {"epoch": None, name: float(np.mean(tail))},
-        "noisy_val": best("noisy_val"),
-        "clean_val": best("clean_val"),
-        f"{name}_peek": best(key),
-    }
-
-
 def weights_sha256(network: nn.Module) -> str:
     """SHA-256 over names, types, shapes and bytes of all parameters and buffers."""
     digest = hashlib.sha256()
@@ -225,22 +188,49 @@ def array_sha256(*arrays: np.ndarray) -> str:
 
 
 def sample_arrays(
-    index: np.ndarray,
-    given: Tensor,
-    predicted: Tensor,
-    given_probability: Tensor,
+    split: Split,
+    final: evaluation.Outputs,
+    tracker: Tracker,
     corrected: Tensor | None,
-    clean_probability: Tensor | None,
+    probability: Tensor | None,
 ) -> dict[str, np.ndarray]:
-    """Columns of `samples.npz`, one row a training image; index is the official one."""
+    """Columns of `samples.npz`: one row a training image; those of other parts carry its name.
+
+    `index` is the official one; `corrected` (n_train, C) and `probability` (n_train,) are what a
+    method says of labels. Means are over the training passes that saw an image (`passes`; NaN
+    where none did), of the other parts over the epochs' evaluations. Margin: probability of the
+    given label less the highest of another class.
+    """
+    sets = tracker.sets
     arrays = {
-        "index": index,
-        "given_label": given.cpu().numpy().astype(np.int16),
-        "prediction": predicted.cpu().numpy().astype(np.int16),
-        "given_probability": given_probability.float().cpu().numpy(),
+        "index": split.train,
+        "given_label": _numbers(sets.train.labels, np.int16),
+        "prediction": _numbers(final.predicted, np.int16),
+        "given_probability": _numbers(final.given_probability),
+        "passes": _numbers(tracker.values["train_count"], np.int32),
+        **_columns("", tracker.means("train")),
     }
     if corrected is not None:
-        arrays["corrected_label"] = corrected.argmax(1).cpu().numpy().astype(np.int16)
-    if clean_probability is not None:
-        arrays["clean_probability"] = clean_probability.float().cpu().numpy()
-    return arrays
+        arrays["corrected_label"] = _numbers(corrected.argmax(1), np.int16)
+    if probability is not None:
+        arrays["clean_probability"] = _numbers(probability)
+    if sets.noisy_val is not None:
+        labels = _numbers(sets.noisy_val.labels, np.int16)
+        arrays |= {"noisy_val_index": split.noisy_val, "noisy_val_given_label": labels}
+        arrays |= _columns("noisy_val_", tracker.means("noisy_val"))
+    if sets.eval_name == "dev":
+        arrays["dev_index"] = split.dev
+    return arrays | _columns(f"{sets.eval_name}_", tracker.means("eval"))
+
+
+def _columns(prefix: str, means: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": _numbers(value) for name, value in means.items()}
+
+
+def _numbers(values: Tensor, dtype: type = np.float32) -> np.ndarray:
+    return values.float().cpu().numpy().astype(dtype)
+
+
+def samples_sha256(samples: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names and contents of the columns of `samples.npz`."""
+    return sha256_of({name: array_sha256(column) for name, column in samples.items()})

@@ -24,13 +24,15 @@ from runners.cell.hardware import device_name, processor_name
 from runners.cell.label_files import store_labels
 from runners.cell.memory import peak_memory_mb, reset_peak_memory
 from runners.cell.run_context import RunContext
+from runners.cell.tracking import Tracker
 from runners.results import provenance
-from runners.results.sources import sources
+from runners.results.sources import data_stamp, sources
+from runners.results.store import with_stamp
 from runners.system.files import naming, sweep, write_atomically
 
 if TYPE_CHECKING:
     from methods.base import Method
-    from runners.cell.evaluation import DeviceData
+    from runners.cell.criteria import History
     from runners.study.cell import Cell
 
 
@@ -64,23 +66,24 @@ def run_cell(
     check_lease()
     sweep(folder.path, exclusive=True)
 
+    stamp = data_stamp(cell, context.data_root) or ""
     data = load_data(cell, context.data_root)
     store_labels(context.study.noise, cell, data.noisy)
     files = sources(cell)
     code = provenance.fingerprint(files)  # of the code that runs now, whatever was planned
-    checkpoint = _checkpointer(cell, context, device, code, check_lease)
+    checkpoint = _checkpointer(cell, context, device, with_stamp(code, stamp), check_lease)
     try:
-        method, sets, history = _train(cell, context, data, device, checkpoint, on_epoch)
+        method, tracker, history = _train(cell, context, data, device, checkpoint, on_epoch)
     except CheckpointMismatch as reason:
         check_lease()
         checkpoint.set_aside(reason)
-        method, sets, history = _train(cell, context, data, device, checkpoint, on_epoch)
-    warnings = [context.warning] if context.warning else []
+        method, tracker, history = _train(cell, context, data, device, checkpoint, on_epoch)
+    warnings = [warning for warning in (context.warning, data.without_images) if warning]
     origin = record.Origin(
-        files, code, began, checkpoint.notes, lambda: peak_memory_mb(device), warnings
+        files, code, stamp, began, checkpoint.notes, lambda: peak_memory_mb(device), warnings
     )
     with trainer.autocast(cell.protocol, device):
-        result, samples = record.build_record(cell, data, sets, method, history, origin)
+        result, samples = record.build_record(cell, data, tracker, method, history, origin)
     check_lease()
     write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
@@ -119,9 +122,10 @@ def _train(
     device: torch.device,
     checkpoint: Checkpointer,
     on_epoch: Callable[[dict[str, Any]], None],
-) -> tuple[Method, DeviceData, record.History]:
+) -> tuple[Method, Tracker, History]:
     folder = context.study.cell(cell.name)
     sets = build_sets(cell, data, device)
+    tracker = Tracker(sets, data.dataset.classes)
     method = build_method(cell, data, sets, device)
     checkpoint.check_lease()
     folder.epochs.unlink(missing_ok=True)  # its lines come again, those after the checkpoint do not
@@ -139,5 +143,6 @@ def _train(
         **epoch_streams(cell),
         on_epoch=keep,
         checkpointer=checkpoint,
+        tracker=tracker,
     )
-    return method, sets, history
+    return method, tracker, history

@@ -89,10 +89,8 @@ def _check_members(members: list[np.ndarray], sizes: dict[str, int]) -> None:
     asked = " + ".join(f"{name} {size}" for name, size in sizes.items())
     quotas = zip(*(_quotas(size, len(members)) for size in sizes.values()), strict=True)
     for c, (own, quota) in enumerate(zip(members, quotas, strict=True)):
-        if sum(quota) > len(own):
+        if sum(quota) and sum(quota) >= len(own):
             raise ValueError(
-                f"class {c} has {len(own)} training images, but {asked} ask for {sum(quota)} of it"
+                f"class {c} has {len(own)} training images, but {asked} ask for {sum(quota)} of it "
+                "and none would be left to train on"
             )
-    if sum(sizes.values()) >= sum(map(len, members)):
-        total = sum(map(len, members))
-        raise ValueError(f"{asked} take all {total} training images, none is left to train on")

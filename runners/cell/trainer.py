@@ -14,6 +14,7 @@ import torch
 from methods.base import Batch, Method
 from runners.cell.batches import epoch_batches
 from runners.cell.evaluation import DeviceData, epoch_metrics, to_numbers, without_empty_parts
+from runners.cell.tracking import Tracker
 
 if TYPE_CHECKING:
     from runners.cell.checkpoint import Checkpointer
@@ -59,12 +60,14 @@ class TrainState:
         step: updates of the next epoch that are over; 0 between two epochs.
         totals: name -> sum of what these updates logged, scalars on the device.
         seconds: that these updates took.
+        tracked: `Tracker.values`.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
     step: int = 0
     totals: dict[str, torch.Tensor] = field(default_factory=dict)
     seconds: float = 0.0
+    tracked: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 class Diverged(Exception):
@@ -87,6 +90,7 @@ def fit(
     network_seed: Callable[[int], int],
     on_epoch: Callable[[dict[str, Any]], None],
     checkpointer: Checkpointer | None = None,
+    tracker: Tracker | None = None,
 ) -> list[dict[str, Any]]:
     """Trains for all epochs and returns the history, one entry an epoch.
 
@@ -98,20 +102,25 @@ def fit(
         network_seed: epoch -> seed of random numbers drawn inside networks (dropout).
         on_epoch: called with each entry of the history when its epoch is over, or taken over.
         checkpointer: takes up an earlier attempt and keeps this one.
+        tracker: follows the epochs for the record.
 
     Raises:
         Diverged: a loss, or a weight at the end, was NaN or infinite.
     """
     state = (checkpointer and checkpointer.restore(method, sets)) or TrainState()
     history = state.history
+    tracker = tracker or Tracker(sets, method.task.classes)
+    tracker.restore(state.tracked)
+    state.tracked = tracker.values
     for entry in history:
         on_epoch(entry)
     while len(history) < protocol["epochs"]:
         epoch = len(history)
         if state.step == 0:
             torch.manual_seed(network_seed(epoch))
-        entry = _epoch(method, sets, protocol, order(epoch), state, checkpointer)
+        entry = _epoch(method, tracker, protocol, order(epoch), state, checkpointer)
         history.append(entry)
+        tracker.forget(history, sets.eval_name, method.warmup_epochs or 0, protocol["epochs"])
         on_epoch(entry)
         if None in entry["train"].values():
             raise Diverged(f"the loss was not finite in epoch {epoch + 1}")
@@ -129,14 +138,14 @@ def _to_be_summed(value: torch.Tensor) -> torch.Tensor:
 
 def _epoch(
     method: Method,
-    sets: DeviceData,
+    tracker: Tracker,
     protocol: dict[str, Any],
     rng: np.random.Generator,
     state: TrainState,
     checkpointer: Checkpointer | None,
 ) -> dict[str, Any]:
     """One epoch, or the rest of one; nothing in it waits for the device before its last lines."""
-    epoch = len(state.history)
+    epoch, sets = len(state.history), tracker.sets
     clock = Clock(sets.train.labels.device, state.seconds)
     method.train()
     with autocast(protocol, sets.train.labels.device):
@@ -145,17 +154,21 @@ def _epoch(
         size, augment = protocol["batch_size"], protocol["augment"]
         strengths = method.declaration.views
         for parts in epoch_batches(sets.train, rng, size, augment, state.step, strengths):
-            logged = {k: _to_be_summed(v) for k, v in method.step(Batch(*parts)).items()}
+            batch = Batch(*parts)
+            with tracker.step(method.network, batch):
+                logged = {k: _to_be_summed(v) for k, v in method.step(batch).items()}
             totals = state.totals
             state.totals = {k: v + totals[k] if k in totals else v for k, v in logged.items()}
             state.step += 1
             if checkpointer and checkpointer.due():
                 state.seconds = clock.so_far()
+                tracker.flush()
                 checkpointer.save(method, sets, state)
         method.end_epoch(epoch)
         rate = method.optimizer.param_groups[0]["lr"]
+        tracker.flush()
         clock.mark()
-        metrics = epoch_metrics(method, sets)
+        metrics = epoch_metrics(method, tracker, epoch)
     train = {name: total / state.step for name, total in state.totals.items()}
     state.step, state.totals, state.seconds = 0, {}, 0.0
     numbers = to_numbers({"train": train, **metrics})

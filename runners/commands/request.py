@@ -48,7 +48,8 @@ class Request:
     @cached_property
     def folder(self) -> StudyFolder:
         """The study's folder of results."""
-        return StudyFolder(self.options.results.resolve(), self.study.name)
+        root = data_root(self.options.data, self.study)
+        return StudyFolder(self.options.results.resolve(), self.study.name, root)
 
     def context(self, plan: Plan) -> RunContext:
         """What all cells of a run have in common.
@@ -56,7 +57,7 @@ class Request:
         Raises:
             UserError: a data set that a wanted cell needs is missing or damaged.
         """
-        root, run = data_root(self.options.data, self.study), self.study.run
+        root, run = self.folder.data_root, self.study.run
         needing = [cell for cell in plan.cells if self.wanted(plan.shown(cell.name))]
         check_data(needing, root, self.options.study)
         return RunContext(self.folder, root, run.checkpoint_every, run.checkpoint_minutes)

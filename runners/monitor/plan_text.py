@@ -21,7 +21,7 @@ def describe(plan: Plan, workers: int, every_cell: bool = True) -> str:
     for cell in () if in_matrix else plan.cells:
         state, seconds = plan.states[cell.name], plan.seconds[cell.name]
         origin = "measured" if cell.name in plan.measured else "guess"
-        source = f"  {cell.hparams_source}" if cell.hparams else ""
+        source = f"  {cell.origin}" if cell.hparams else ""
         time = f"{duration(seconds):>8} ({origin})"
         lines.append(f"{cell.name:<{width}}  {state:<8} {time}{source}")
     open_cells = plan.with_state(State.MISSING)

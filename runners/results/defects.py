@@ -39,3 +39,11 @@ def is_intact(record: dict[str, Any]) -> bool:
         return record.get("record_sha256") == sha256_of(content)
     except (ValueError, RecursionError):  # NaN, or nested without end
         return False
+
+
+def is_of_record(epochs: Any, record: dict[str, Any]) -> bool:
+    """Whether the lines of `epochs.jsonl` have the checksum that the record gives for them."""
+    try:
+        return record.get("epochs_sha256") == sha256_of(epochs)
+    except (ValueError, RecursionError):
+        return False

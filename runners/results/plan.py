@@ -7,14 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import datasets
 import methods
 from runners.results import provenance
 from runners.results.job import Job
 from runners.results.leases import LeaseInfo
-from runners.results.sources import sources
-from runners.results.store import CellStatus, State, StudyFolder
+from runners.results.sources import data_stamp, sources
+from runners.results.store import CellStatus, State, StudyFolder, with_stamp
 from runners.study.cell import Cell
 from runners.system.canonical import canonical
 
@@ -31,17 +32,26 @@ OTHER_NETWORK = 1e-2
 
 
 class Fingerprints:
-    """Fingerprints of today's code, one computation for all cells with the same sources."""
+    """Fingerprints of today's code and data, one computation for all cells with the same ones.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], str] = {}
+    Args:
+        root: where data sets are looked for first.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+        self._code: dict[tuple[str, ...], str] = {}
+        self._data: dict[str, str | None] = {}
 
     def __getitem__(self, cell: Cell) -> str:
         data_set, network = cell.dataset_name, cell.protocol["network"]
         parts = (cell.method, network, data_set, cell.noise["name"])
-        if parts not in self._known:
-            self._known[parts] = provenance.fingerprint(sources(cell))
-        return self._known[parts]
+        if parts not in self._code:
+            self._code[parts] = provenance.fingerprint(sources(cell))
+        data = canonical([cell.dataset_config, cell.noise])
+        if data not in self._data:
+            self._data[data] = data_stamp(cell, self.root)
+        return with_stamp(self._code[parts], self._data[data])
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class Plan:
         states: cell name -> state; RUNNING for the cells that are being run, unless SUSPENDED.
         seconds: cell name -> estimated duration.
         measured: names of the cells whose estimate comes from finished neighbours.
-        fingerprints: of today's code, by cell.
+        fingerprints: of today's code and data, by cell.
         queue: cell name -> what SLURM's queue adds, for submitted cells that have not ended.
         warnings: sentences on what could not be read.
     """
@@ -118,7 +128,7 @@ class Plan:
 
 def make_plan(cells: Sequence[Cell], study: StudyFolder) -> Plan:
     """Reads the states of cells from their files and estimates their durations."""
-    fingerprints = Fingerprints()
+    fingerprints = Fingerprints(study.data_root)
     leases = study.leases.live()
     statuses, times = {}, defaultdict(list)
     neighbourhoods = {}

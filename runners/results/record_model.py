@@ -77,8 +77,16 @@ class Timing(_Part):
 
 class Provenance(_Part):
     fingerprint: str
+    data_stamp: str = ""
     sources: list[str] = []
     warnings: list[str] = []
+
+
+class TunedUnder(_Part):
+    """The budget with which tuned values were found."""
+
+    draws: int
+    seeds: list[int]
 
 
 class Record(_Part):
@@ -86,13 +94,18 @@ class Record(_Part):
 
     version: Literal[SCHEMA] = Field(alias="schema")
     key: str
-    hparams_source: str
+    results_version: int
+    hparams_source: dict[str, Text]
+    tuned_under: TunedUnder | None = None
+    tuned_at: Text = ""
     counts: Counts
     noise: Noise
     accuracy: Accuracies
     ensemble_accuracy: Accuracies | None = None
     timing: Timing
+    confusion: dict[str, list[list[Annotated[int, Ge(0)]]] | None]
     provenance: Provenance
+    epochs_sha256: str
 
 
 class Fit(_Part):
@@ -137,7 +150,9 @@ class PlannedCell(_Part):
     label: Text
     display: Text
     track: Text
-    hparams_source: Text
+    hparams_source: dict[str, Text]
+    tuned_under: TunedUnder | None = None
+    tuned_at: Text = ""
     hparams: dict[str, Any]
     protocol: PlannedProtocol
     seed: int

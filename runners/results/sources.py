@@ -10,7 +10,9 @@ import datasets
 import datasets.noise
 import methods
 import networks
+from datasets.base import DataError
 from runners.results.provenance import ROOT
+from runners.system.canonical import sha256_of
 
 if TYPE_CHECKING:
     from runners.study.cell import Cell
@@ -30,6 +32,21 @@ def label_sources(cell: Cell) -> list[str]:
     """The files that draw a cell's noisy labels."""
     own = (datasets.source(cell.dataset_name), datasets.noise.source(cell.noise["name"]))
     return ["runners/cell/noisy_labels.py", *(_relative(path) for path in own)]
+
+
+def data_stamp(cell: Cell, root: Path | None) -> str | None:
+    """What stands for the content of the cell's data and label files; empty where code fixes it.
+
+    None where a file is not there, so that nobody can tell whether it has changed.
+    """
+    try:
+        stamps = [
+            datasets.of(cell.dataset_config).stamp(root),
+            datasets.noise.of(cell.noise).stamp(),
+        ]
+    except DataError:
+        return None
+    return sha256_of(stamps) if any(stamps) else ""
 
 
 def _setting(cell: Cell) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from runners.results.defects import find_defect
 from runners.results.failures import REASON, Failure
 from runners.results.leases import Leases
-from runners.results.record_model import Record
+from runners.results.record_model import Provenance, Record
 from runners.system.canonical import sha256_of
 from runners.system.files import read_json, sweep, write_json
 
@@ -103,7 +103,7 @@ class CellFolder:
         return record if find_defect(record, self.path.name) is None else None
 
     def status(self, fingerprint: str | None = None) -> CellStatus:
-        """What the files say; `fingerprint` of today's code tells done from stale."""
+        """What the files say; `fingerprint` of today's code and data tells done from stale."""
         record = read_json(self.record)
         if record is None and not self.record.exists():
             return self.unfinished()
@@ -116,7 +116,7 @@ class CellFolder:
             "seconds": whole.timing.total_s,
             "accuracy": whole.accuracy.last.value,
         }
-        if fingerprint in (None, whole.provenance.fingerprint):
+        if fingerprint is None or _is_of(fingerprint, whole.provenance):
             return CellStatus(State.DONE, **told)
         return CellStatus(State.STALE, attempts=self.attempts(), **told)
 
@@ -140,6 +140,16 @@ class CellFolder:
             return 0
 
 
+def with_stamp(code: str, stamp: str | None) -> str:
+    """A fingerprint of code and data; without the data (None) any will do."""
+    return f"{code} {'?' if stamp is None else stamp}".rstrip()
+
+
+def _is_of(fingerprint: str, provenance: Provenance) -> bool:
+    stamps = (provenance.data_stamp, None)
+    return fingerprint in [with_stamp(provenance.fingerprint, stamp) for stamp in stamps]
+
+
 def _attempts(failed: Any) -> int:
     """How many attempts a `failed.json` counts; 0 where it says nothing sensible."""
     count = failed.get("attempts") if isinstance(failed, dict) else None
@@ -147,10 +157,13 @@ def _attempts(failed: Any) -> int:
 
 
 class StudyFolder:
-    """The files of one study under the results folder."""
+    """The files of one study under the results folder.
 
-    def __init__(self, results: Path, study: str) -> None:
-        self.path = results / study
+    `data_root` is where data sets are looked for first, to know whether they have changed.
+    """
+
+    def __init__(self, results: Path, study: str, data_root: Path | None = None) -> None:
+        self.path, self.data_root = results / study, data_root
         self.cells, self.noise = self.path / "cells", self.path / "noise"
         self.submissions = self.path / "slurm"
         self.study = self.path / "study.json"

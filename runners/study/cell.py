@@ -19,7 +19,9 @@ class Cell:
         noise: resolved parameters with `name`; `noise_slug`, `noise_display`: its names.
         label, display: names of the variant in folders and tables; in no key, no random stream.
         protocol, hparams: fully resolved.
-        hparams_source: `study`, `tuned`, `paper` or `default`.
+        hparams_source: of each hyper-parameter `study`, `tuned`, `paper` or `default`.
+        tuned_under: under what tuned values were found, None where there are none.
+        tuned_at: how that differs from this cell, in words; empty where it does not.
         track: `fair` or `paper`.
         privileges: lower-case names of what the method is told beyond noisy labels.
     """
@@ -35,7 +37,9 @@ class Cell:
     seed: int
     protocol: dict[str, Any]
     hparams: dict[str, Any]
-    hparams_source: str
+    hparams_source: dict[str, str]
+    tuned_under: dict[str, Any] | None
+    tuned_at: str
     track: str
     privileges: list[str]
 
@@ -73,6 +77,16 @@ class Cell:
         """Name of the cell's folder."""
         label = f"{self.dataset}__{self.noise_slug}__{self.label}"
         return f"{label}__s{self.seed}__{self.key[:8]}"
+
+    @property
+    def origin(self) -> str:
+        """Where the hyper-parameters come from, in words; defaults beside others go unsaid."""
+        by_source: dict[str, list[str]] = {}
+        for name, source in self.hparams_source.items():
+            by_source.setdefault(source, []).append(name)
+        told = {s: names for s, names in by_source.items() if s != "default"} or by_source
+        texts = [f"{s} ({', '.join(names)})" if len(told) > 1 else s for s, names in told.items()]
+        return ", ".join(texts) + (f" at {self.tuned_at}" if self.tuned_at else "")
 
     def __hash__(self) -> int:
         return hash(self.key)

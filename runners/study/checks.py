@@ -13,8 +13,9 @@ from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_know
 from runners.study.fields import whole
 from runners.study.presets import PRESETS
 from runners.study.problems import Problems, shown
-from runners.study.resolve import Tuned, hparams_for, protocol_for
+from runners.study.resolve import needing_clean_subset, protocol_for
 from runners.study.schema import MOST_CELLS, MOST_SEED, Protocol
+from runners.study.tuned import ByDataset, Tuned, hparams_for
 from runners.system.canonical import canonical
 
 SEEDS_ALLOWED = (
@@ -68,7 +69,7 @@ def check_entries(
     noises: list[NoiseEntry],
     variants: list[MethodEntry],
     mode: str,
-    tuned: Tuned,
+    tuned: ByDataset,
     problems: Problems,
 ) -> None:
     """Notes duplicate cells and labels that two entries share."""
@@ -80,7 +81,7 @@ def check_entries(
         _shared_labels(axis, labelled, problems)
     for values in tuned.values():
         cells = [
-            (v.label, canonical([v.method, hparams_for(v, mode, values)[0]])) for v in variants
+            (v.label, canonical([v.method, hparams_for(v, mode, values).values])) for v in variants
         ]
         _duplicates("axes.method", cells, problems)
     owner: dict[str, MethodEntry] = {}
@@ -89,6 +90,29 @@ def check_entries(
         if (other.method, other.named) != (variant.method, variant.named):
             label = shown(variant.label)
             problems.add("axes.method", f"label {label} is given to two variants: must be unique")
+
+
+def check_tuning_seeds(
+    seeds: list[int],
+    variants: list[MethodEntry],
+    mode: str,
+    tuned: ByDataset,
+    problems: Problems,
+) -> None:
+    """Notes seeds that the tuning of a method in the study has seen: they may not be reported."""
+    for values in tuned.values():
+        for variant in variants:
+            used = hparams_for(variant, mode, values).tuned
+            seen = set(seeds) & set(used.under.seeds if used and used.under else ())
+            for seed in sorted(seen):
+                allowed = f"a seed on which {variant.method} was not tuned ({_listed(used)} were)"
+                problems.refuse("axes.seed", seed, allowed)
+            if seen:
+                return
+
+
+def _listed(tuned: Tuned) -> str:
+    return " and ".join(map(str, tuned.under.seeds))
 
 
 def _shared_labels(axis: str, labelled: Iterable[tuple[str, str]], problems: Problems) -> None:
@@ -135,8 +159,8 @@ def check_setting(
         if make_noise(noise.params).transition_matrix(dataset) is None:
             allowed = "a noise that has a transition matrix"
             problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
-    resolved = protocol_for(protocol, dataset)
-    needing = [v.label for v in variants if Privileges.CLEAN_SUBSET in v.declaration.privileges]
+    resolved = protocol_for(protocol, dataset, variants)
+    needing = needing_clean_subset(variants)
     if needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
         problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
@@ -151,14 +175,14 @@ def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems)
         each, more = divmod(size, dataset.classes)
         needed = [need + each + (k < more) for k, need in enumerate(needed)]
         total += size
-        short = [k for k, need in enumerate(needed) if counts is not None and need > counts[k]]
+        short = [k for k, n in enumerate(needed) if counts is not None and n and n >= counts[k]]
         if short:
             k = short[0]
             beside = "" if total == size else ", together with the other clean parts"
             problems.refuse(
                 f"protocol.{part}",
                 size,
-                f"at most what a class of {dataset.name} holds: it takes {needed[k]:,} per "
+                f"less than what a class of {dataset.name} holds: it takes {needed[k]:,} per "
                 f"class of {counts[k]:,} in {dataset.class_names[k]}{beside}",
             )
             return

@@ -14,9 +14,10 @@ from runners.study.entries import dataset_entries, method_entries, noise_entries
 from runners.study.fields import note_errors
 from runners.study.presets import with_preset
 from runners.study.problems import Problems, hint, one_line, shown
-from runners.study.resolve import TUNED, Study, tuned_values
+from runners.study.resolve import Study
 from runners.study.schema import MOST_CELLS, StudyFile
 from runners.study.slurm_section import check_slurm
+from runners.study.tuned import TUNED, tuned_values
 from runners.study.yaml_file import parse, read_mapping
 from runners.system.errors import ConfigError
 
@@ -124,6 +125,7 @@ def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Probl
         for entry in data_sets
     }
     checks.check_entries(data_sets, noises, variants, protocol.hparams, tuned, problems)
+    checks.check_tuning_seeds(seeds, variants, protocol.hparams, tuned, problems)
     for entry in {entry.label: entry for entry in data_sets}.values():
         checks.check_setting(entry, protocol, noises, variants, problems)
     return Study(

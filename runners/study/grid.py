@@ -8,7 +8,8 @@ from typing import Any
 
 from runners.study.cell import Cell
 from runners.study.problems import hint, shown
-from runners.study.resolve import Study, hparams_for, protocol_for
+from runners.study.resolve import Study, protocol_for
+from runners.study.tuned import hparams_for, tuned_at
 from runners.system.canonical import SCHEMA
 from runners.system.errors import ConfigError
 
@@ -17,10 +18,11 @@ def cells(study: Study) -> list[Cell]:
     """All cells of a study, by data set, noise, method and seed in the order of the file."""
     grid = []
     for data_set in study.datasets:
-        protocol = protocol_for(study.protocol, data_set.dataset)
+        protocol = protocol_for(study.protocol, data_set.dataset, study.methods)
         tuned, mode = study.tuned[data_set.label], study.protocol.hparams
-        resolved = [(entry, *hparams_for(entry, mode, tuned)) for entry in study.methods]
-        for noise, (entry, hparams, source), seed in product(study.noises, resolved, study.seeds):
+        resolved = [(entry, hparams_for(entry, mode, tuned)) for entry in study.methods]
+        for noise, (entry, hparams), seed in product(study.noises, resolved, study.seeds):
+            under = hparams.tuned and hparams.tuned.under
             grid.append(
                 Cell(
                     dataset=data_set.label,
@@ -33,8 +35,10 @@ def cells(study: Study) -> list[Cell]:
                     display=entry.display,
                     seed=seed,
                     protocol=protocol,
-                    hparams=hparams,
-                    hparams_source=source,
+                    hparams=hparams.values,
+                    hparams_source=hparams.sources,
+                    tuned_under=under.model_dump() if under else None,
+                    tuned_at=tuned_at(hparams.tuned, protocol, entry.declaration),
                     track=study.track,
                     privileges=entry.declaration.privileges.names,
                 )
@@ -85,7 +89,8 @@ def study_json(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:
     """The content of `study.json`: the resolved study and its whole grid."""
     fields = (
         *("key", "name", "dataset", "noise", "noise_slug", "noise_display", "method", "label"),
-        *("display", "seed", "privileges", "track", "hparams", "hparams_source", "protocol"),
+        *("display", "seed", "privileges", "track", "hparams", "hparams_source"),
+        *("tuned_under", "tuned_at", "protocol"),
     )
     listed = [{field: getattr(cell, field) for field in fields} for cell in cells]
     return {"schema": SCHEMA, "study": study.name, "config": study.config, "cells": listed}

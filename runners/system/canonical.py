@@ -6,8 +6,12 @@ import hashlib
 import json
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the formats of records, `study.json` and `failed.json`."""
+
+RESULTS_VERSION = 2
+"""Numbers are comparable within one: raised with any bit of a cell of the default study, and
+explained in the CHANGELOG."""
 
 
 def canonical(value: Any) -> str:

@@ -61,7 +61,7 @@ def test_a_failed_cell_is_a_difference_with_its_reason_even_where_both_failed_al
     [
         ("failed.json", '{"reason": "loss is nan"}', "failed in {} (loss is nan)"),
         ("record.json", '{"', "damaged in {}"),
-        ("record.json", '{"schema": 2}', "of another schema in {}"),
+        ("record.json", '{"schema": 1}', "of another schema in {}"),
     ],
 )
 def test_cells_that_have_ended_badly_are_a_difference_also_where_no_other_cell_has_ended(

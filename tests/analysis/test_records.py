@@ -98,11 +98,11 @@ def test_a_damaged_record_is_not_counted_and_named(tmp_path, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_record_of_another_schema_is_named_as_such_and_never_read(tmp_path, packed):
     cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
-    made = [record(cells[0], 0.8), record(cells[1], 0.8, schema=2)]
+    made = [record(cells[0], 0.8), record(cells[1], 0.8, schema=1)]
     study = records.load(write_study(tmp_path / "made", cells, made, packed=packed))
     assert list(study.records) == [cells[0]["key"]]
     assert (study.other_schema, study.damaged) == ([cells[1]["name"]], [])
-    sentence = f"Not counted because of another schema than 1: {cells[1]['name']}."
+    sentence = f"Not counted because of another schema than 2: {cells[1]['name']}."
     assert sentence in study.sentences()
 
 
@@ -110,7 +110,7 @@ def test_a_line_of_another_schema_is_named_by_its_number_where_its_key_means_not
     planned = cell("gce", SYMMETRIC, 0)
     folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8)], packed=True)
     with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"schema": 2, "key": ["gce", 0]}\n')
+        file.write('{"schema": 1, "key": ["gce", 0]}\n')
     study = records.load(folder)
     assert study.other_schema == ["records.jsonl line 2"]
     assert (len(study.records), study.others, study.damaged) == (1, 0, [])
@@ -153,9 +153,23 @@ def test_a_result_is_found_under_its_former_label(tmp_path):
     assert study.others == 0
 
 
-def test_unreadable_epochs_cost_the_curve_not_the_result(tmp_path):
+def _swapped(lines: list[str]) -> list[str]:
+    return [lines[1], lines[0], *lines[2:]]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: ['{"epoch": 1, "te'],
+        lambda lines: lines[:-1],
+        _swapped,
+        lambda lines: [lines[0].replace('"lr": 0.05', '"lr": 0.06'), *lines[1:]],
+    ],
+)
+def test_epochs_that_are_not_as_written_cost_the_curve_not_the_result(tmp_path, damage):
     folder, cells = live_study(tmp_path / "made")
-    (folder / "cells" / cells[0]["name"] / "epochs.jsonl").write_text('{"epoch": 1, "te')
+    path = folder / "cells" / cells[0]["name"] / "epochs.jsonl"
+    path.write_text("".join(f"{line}\n" for line in damage(path.read_text().splitlines())))
     study = records.load(folder)
     assert len(study.records) == 3
     assert set(frames.epochs(study)["seed"]) == {1, 2}
@@ -167,9 +181,9 @@ def test_unreadable_epochs_cost_the_curve_not_the_result(tmp_path):
     [
         (None, "no readable study.json"),
         ("{", "no valid JSON"),
-        ('{"schema": 2}', "no study file of schema 1"),
-        ('{"schema": 1, "study": "a", "config": {}}', "study.json: cells: field required"),
-        ('{"schema": 1, "study": "a", "config": {}, "cells": [{}]}', r"cells\.0\.key: field"),
+        ('{"schema": 1}', "no study file of schema 2"),
+        ('{"schema": 2, "study": "a", "config": {}}', "study.json: cells: field required"),
+        ('{"schema": 2, "study": "a", "config": {}, "cells": [{}]}', r"cells\.0\.key: field"),
     ],
 )
 def test_a_folder_that_is_no_study_is_one_sentence(tmp_path, text, message):
@@ -207,11 +221,11 @@ def test_the_cell_frame_holds_every_planned_cell_in_the_order_of_the_grid(tmp_pa
 
 def test_criteria_read_what_the_record_says_and_nan_for_null():
     made = record(cell("gce", SYMMETRIC, 0), 0.7, 0.8, ensemble=0.75)
-    read = {name: criteria.accuracy(made, name) for name in criteria.CRITERIA}
+    read = {name: criteria.value(made, name) for name in criteria.CRITERIA}
     assert math.isnan(read.pop("clean_val"))
     assert read == {"last": 0.7, "last10": 0.7 - 0.005, "noisy_val": 0.8, "test_peek": 0.8 + 0.01}
-    assert criteria.accuracy(made, "last", ensemble=True) == 0.75
-    assert math.isnan(criteria.accuracy(record(cell("gce", SYMMETRIC, 0), 0.7), "noisy_val"))
+    assert criteria.value(made, "last", ensemble=True) == 0.75
+    assert math.isnan(criteria.value(record(cell("gce", SYMMETRIC, 0), 0.7), "noisy_val"))
 
 
 def test_summary_is_mean_and_sample_deviation_of_what_is_there():

@@ -30,7 +30,7 @@ def ten_records(folder: Path) -> records.Study:
         for method in ("cross_entropy", "co_teaching", "metalabelnet"):
             source = "default" if method == "metalabelnet" else "tuned"
             for seed in range(2):
-                cells.append(cell(method, noise, seed, hparams_source=source))
+                cells.append(cell(method, noise, seed, source=source))
                 accuracies = values.get((method, noise["name"]))
                 if accuracies:
                     made.append(record(cells[-1], *accuracies[seed]))
@@ -122,7 +122,7 @@ def test_cells_of_other_code_carry_a_dagger(tmp_path):
 
 def test_untuned_methods_are_marked_only_where_the_study_asks_for_tuned_values(tmp_path):
     for asked, name in (("tuned", "GCE‡"), ("default", "GCE")):
-        planned = cell("gce", SYMMETRIC, 0, hparams_source="default")
+        planned = cell("gce", SYMMETRIC, 0, source="default")
         folder = write_study(
             tmp_path / asked, [planned], [record(planned, 0.8)],
             packed=True, protocol={"hparams": asked},
@@ -133,7 +133,7 @@ def test_untuned_methods_are_marked_only_where_the_study_asks_for_tuned_values(t
 
 
 def test_the_paper_track_and_its_preset_are_named(tmp_path):
-    planned = cell("gce", SYMMETRIC, 0, track="paper", hparams_source="paper")
+    planned = cell("gce", SYMMETRIC, 0, track="paper", source="paper")
     folder = write_study(
         tmp_path / "made", [planned], [record(planned, 0.8)],
         packed=True, protocol={"preset": "metalabelnet", "hparams": "paper"},
@@ -162,6 +162,72 @@ def test_several_data_sets_are_named_in_the_headings(tmp_path):
     study = records.load(write_study(tmp_path / "made", cells, made, packed=True))
     headings = [column.heading for column in table_of(study).columns]
     assert headings == ["simulated, Symmetric 0.4", "cifar10, Symmetric 0.4"]
+
+
+def test_balanced_accuracy_and_the_worst_class_come_from_the_confusion_of_the_criterion(tmp_path):
+    planned = cell("gce", SYMMETRIC, 0)
+    counts = {"last": [[6, 2], [0, 4]], "noisy_val": [[8, 0], [3, 1]]}
+    made = record(planned, 10 / 12, 0.75, confusion=counts)
+    study = records.load(write_study(tmp_path / "made", [planned], [made], packed=True))
+    for metric, criterion, expected in (
+        ("accuracy", "last", "83.3"),
+        ("balanced_accuracy", "last", "87.5"),
+        ("worst_class", "last", "75.0"),
+        ("balanced_accuracy", "noisy_val", "62.5"),
+        ("worst_class", "noisy_val", "25.0"),
+    ):
+        table = tables.build(study, frames.cells(study, metric), [criterion], metric)
+        assert table.rows[0][1][0].text == expected
+        assert metric.partition("_")[0] in table.title
+
+
+def test_cells_of_other_data_are_never_averaged_with_the_rest(tmp_path):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(3)]
+    other = {"fingerprint": "code-of-today", "data_sha256": "e" * 64}
+    made = [record(cells[0], 0.8), record(cells[1], 0.8), record(cells[2], 0.2, provenance=other)]
+    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    assert table.rows[0][1][0].text == "80.0 ± 0.0 (2/3)"
+    assert "Left out: 1 cell ran on other data than the rest of its data set." in table.notes
+
+
+def test_mixed_versions_and_devices_and_warnings_are_noted(tmp_path):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(3)]
+    common = {"fingerprint": "code-of-today", "data_sha256": "d" * 64, "device": "cpu"}
+    origins = [
+        common | {"packages": {"torch": "2.14.1"}},
+        common | {"packages": {"torch": "2.14.1"}, "warnings": ["no GPU was seen"]},
+        common | {"packages": {"torch": "2.11.0"}, "device": "H100"},
+    ]
+    pairs = zip(cells, origins, strict=True)
+    made = [record(planned, 0.8, provenance=origin) for planned, origin in pairs]
+    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    for note in (
+        "Cells ran on different versions of torch: 2.14.1 (2 cells), 2.11.0 (1 cell).",
+        "Cells ran on different devices: cpu (2 cells), H100 (1 cell).",
+        "Warning of 1 cell: no GPU was seen.",
+    ):
+        assert note in table.notes
+
+
+def test_the_caption_names_network_epochs_batch_size_and_clean_subset(tmp_path):
+    table = table_of(one_column(tmp_path, {"gce": [0.8]}, seeds=1))
+    assert "small_cnn, 12 epochs, batch size 128, clean subset of 250." in table.notes[0]
+    assert "small\\_cnn, 12 epochs" in formats.latex(table).partition("\\begin{tabular}")[0]
+
+
+def test_values_tuned_elsewhere_and_budgets_that_differ_are_noted(tmp_path):
+    under = {"draws": 13, "seeds": [100, 101]}
+    cells = [
+        cell("gce", SYMMETRIC, 0, tuned_under=under, tuned_at="3 epochs"),
+        cell("mw_net", SYMMETRIC, 0, tuned_under=under | {"draws": 3}),
+    ]
+    tuned = ("tuned_under", "tuned_at")
+    made = [record(c, 0.8, **{k: c[k] for k in tuned if k in c}) for c in cells]
+    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    assert [name for name, _ in table.rows] == ["GCE§", "Meta-Weight-Netᶜ"]
+    assert "§ tuned at 3 epochs: GCE." in table.notes
+    budgets = "Tuning budgets differ: 13 draws x 2 seeds (GCE); 3 draws x 2 seeds"
+    assert any(note.startswith(budgets) for note in table.notes)
 
 
 def test_latex_escapes_what_names_may_hold(tmp_path):

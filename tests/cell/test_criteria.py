@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runners.cell.record import accuracies
+from runners.cell.criteria import accuracies
 
 
 def chosen(noisy_val: list[float], test: list[float], warmup: int) -> dict:

@@ -102,7 +102,7 @@ def test_too_few_images_of_a_class_are_named_with_the_counts():
 
 
 def test_a_split_that_leaves_nothing_to_train_on_is_refused():
-    with pytest.raises(ValueError, match="none is left to train on"):
+    with pytest.raises(ValueError, match="ask for 5 of it and none would be left to train on"):
         split(shuffled(4, 5), clean_subset=20)
 
 

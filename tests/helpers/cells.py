@@ -20,6 +20,7 @@ from runners.cell.build import Data, build_method, build_sets, load_data
 from runners.cell.checkpoint import Checkpointer
 from runners.cell.evaluation import DeviceData
 from runners.cell.seeds import stream, torch_seed
+from runners.cell.tracking import Tracker
 from runners.study.cell import Cell
 from runners.study.resolve import protocol_for
 from runners.study.schema import Protocol
@@ -38,7 +39,10 @@ def make_cell(
     """A cell of `simulated` under noise 0.4, its protocol as a study would resolve it."""
     declared = methods.declaration(method)
     model = datasets.noise.of({"name": noise, "rate": 0.4})
-    resolved = protocol_for(Protocol(**protocol), datasets.get("simulated"))
+    data_set = datasets.get("simulated")
+    resolved = protocol_for(
+        Protocol(**{"clean_subset": data_set.clean_subset, **protocol}), data_set, ()
+    )
     return Cell(
         dataset="simulated",
         dataset_config="simulated",
@@ -51,7 +55,9 @@ def make_cell(
         seed=seed,
         protocol=resolved,
         hparams={**declared.defaults, **(hparams or {})},
-        hparams_source="default",
+        hparams_source=dict.fromkeys(declared.fields, "default"),
+        tuned_under=None,
+        tuned_at="",
         track="fair",
         privileges=declared.privileges.names,
     )
@@ -74,6 +80,7 @@ class Ready:
     data: Data
     sets: DeviceData
     method: Method
+    tracker: Tracker
 
     def train(
         self,
@@ -90,6 +97,7 @@ class Ready:
             network_seed=lambda epoch: torch_seed("dropout", name, seed, epoch),
             on_epoch=on_epoch,
             checkpointer=checkpointer,
+            tracker=self.tracker,
         )
 
     def first_batch(self) -> Batch:
@@ -101,7 +109,8 @@ def ready(cell: Cell, data: Data | None = None, device: torch.device = CPU) -> R
     """Sets a cell up as a run does; `data` replaces its data."""
     data = data or load_data(cell, None)
     sets = build_sets(cell, data, device)
-    return Ready(cell, data, sets, build_method(cell, data, sets, device))
+    tracker = Tracker(sets, data.dataset.classes)
+    return Ready(cell, data, sets, build_method(cell, data, sets, device), tracker)
 
 
 class Linear(nn.Linear):

@@ -63,6 +63,9 @@ def interrupted(
 def assert_same(one: Ready, history: list[dict], other: Ready, its_history: list[dict]) -> None:
     assert timeless(history) == timeless(its_history)
     assert same_state(one.method, other.method)
+    mine, theirs = one.tracker.values, other.tracker.values
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     for get in (Method.corrected_labels, Method.clean_probability):
         mine, theirs = (getattr(run.method.eval(), get.__name__)() for run in (one, other))
         assert mine is theirs is None or torch.equal(mine, theirs)

@@ -8,7 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from runners.system.canonical import sha256_of
+from runners.results.defects import is_intact
+from runners.system.canonical import RESULTS_VERSION, SCHEMA, sha256_of
 
 SYMMETRIC = {"name": "symmetric", "rate": 0.4}
 HARDER = {"name": "symmetric", "rate": 0.6}
@@ -26,8 +27,10 @@ METHODS = {
 }
 
 
-def cell(method: str, noise: dict[str, Any], seed: int, **changes: Any) -> dict[str, Any]:
-    """A planned cell as it stands in a study file."""
+def cell(
+    method: str, noise: dict[str, Any], seed: int, source: str = "tuned", **changes: Any
+) -> dict[str, Any]:
+    """A planned cell as it stands in a study file; `source` is of all its hyper-parameters."""
     display, privileges, hparams = METHODS[method]
     rate = noise.get("rate")
     slug = noise["name"] if rate is None else f"{noise['name']}-{rate}"
@@ -44,8 +47,8 @@ def cell(method: str, noise: dict[str, Any], seed: int, **changes: Any) -> dict[
         "privileges": privileges,
         "track": "fair",
         "hparams": hparams,
-        "hparams_source": "tuned",
-        "protocol": {"network": "small_cnn", "epochs": 12, "clean_subset": 250},
+        "hparams_source": dict.fromkeys(hparams, source),
+        "protocol": {"network": "small_cnn", "epochs": 12, "batch_size": 128, "clean_subset": 250},
         "fingerprint": "code-of-today",
     } | changes
     hashed = [made[name] for name in ("dataset", "noise", "method", "seed", "protocol", "hparams")]
@@ -75,7 +78,8 @@ def record(
     }
     both = None if ensemble is None else accuracy | {"last": {"epoch": epochs, "test": ensemble}}
     made = {
-        "schema": 1,
+        "schema": SCHEMA,
+        "results_version": RESULTS_VERSION,
         "key": cell["key"],
         "cell": {name: cell[name] for name in (*shared, "seed")},
         "config": {
@@ -95,10 +99,23 @@ def record(
         },
         "accuracy": accuracy,
         "ensemble_accuracy": both,
+        "confusion": {"last": [[3, 1], [0, 4]]},
+        "epochs_sha256": sha256_of([]),
         "timing": {"total_s": 1.0},
-        "provenance": {"fingerprint": cell["fingerprint"]},
+        "provenance": {"fingerprint": cell["fingerprint"], "data_sha256": "d" * 64},
     } | changes  # fmt: skip
-    return made | {"record_sha256": sha256_of(made)}
+    return signed(made)
+
+
+def signed(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with the checksum that fits it."""
+    body = {name: value for name, value in record.items() if name != "record_sha256"}
+    return body | {"record_sha256": sha256_of(body)}
+
+
+def _with_epochs(record: dict[str, Any], epochs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A record that names the epochs beside it, unless it is not to be a whole one."""
+    return signed(record | {"epochs_sha256": sha256_of(epochs)}) if is_intact(record) else record
 
 
 def epoch_lines(cell: dict[str, Any], last: float, best: float) -> list[dict[str, Any]]:
@@ -135,9 +152,10 @@ def write_study(
     """Lay a study out in `folder` and return it; `epochs` are by key."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"protocol": {"hparams": "tuned"} | (protocol or {}), "run": {"workers": 2}}
-    head = {"schema": 1, "study": folder.name, "config": config, "cells": cells}
+    head = {"schema": SCHEMA, "study": folder.name, "config": config, "cells": cells}
     (folder / "study.json").write_text(json.dumps(head), encoding="utf-8")
     epochs, names = epochs or {}, {cell["key"]: cell["name"] for cell in cells}
+    records = [_with_epochs(made, epochs.get(made["key"], [])) for made in records]
     if packed:
         lines = [json.dumps(made | {"epochs": epochs.get(made["key"], [])}) for made in records]
         (folder / "records.jsonl").write_text("".join(f"{line}\n" for line in lines))

@@ -73,6 +73,7 @@ def edit_epoch(folder: Path, name: str, row: int, change: Callable[[dict[str, An
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     change(lines[row])
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    edit(folder, name, lambda record: record.update(epochs_sha256=sha256_of(lines)))
 
 
 def compare(a: Path, b: Path) -> tuple[int, list[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from runners.results.store import CellFolder
 from runners.run_grid import main
-from runners.system.canonical import sha256_of
+from tests.helpers import records
 from tests.helpers.cli import cell_folder, write_study
 
 METHODS = ["cross_entropy", "clean_only"]
@@ -43,8 +43,7 @@ def grid(folder: Path, *arguments: str) -> int:
 
 def signed(record: dict[str, Any]) -> str:
     """The record as text with the checksum that fits it."""
-    body = {name: value for name, value in record.items() if name != "record_sha256"}
-    return json.dumps({**body, "record_sha256": sha256_of(body)})
+    return json.dumps(records.signed(record))
 
 
 def without(record: dict[str, Any], part: str) -> str:

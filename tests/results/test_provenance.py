@@ -80,7 +80,7 @@ def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
         "study: s\naxes: {dataset: simulated, noise: {name: symmetric, rate: [0.2, 0.4]}, "
         "method: [gce, co_teaching], seed: 2}\n"
     )
-    fingerprints = Fingerprints()
+    fingerprints = Fingerprints(None)
     found = {(cell.method, fingerprints[cell]) for cell in cells(load_study(file))}
     assert len(found) == 2
 

@@ -94,8 +94,19 @@ def test_keys_do_not_depend_on_order_label_workers_or_paths(tmp_path, grid):
 
 
 def test_naming_what_is_automatic_anyway_keeps_the_key(tmp_path):
-    named = ["protocol.network=small_cnn", "protocol.augment=none", "protocol.clean_subset=8"]
+    named = ["protocol.network=small_cnn", "protocol.augment=none", "protocol.clean_subset=0"]
     assert one_key(tmp_path, *named) == one_key(tmp_path)
+
+
+def test_a_clean_subset_is_drawn_where_a_method_of_the_study_needs_it_or_its_size_is_named(
+    tmp_path,
+):
+    def sizes(*overrides: str) -> set[int]:
+        return {cell.protocol["clean_subset"] for cell in cells(study(tmp_path, *overrides))}
+
+    assert sizes("axes.method=[cross_entropy, gce]") == {0}
+    assert sizes("axes.method=[cross_entropy, fine_tune]") == {8}  # of all methods alike
+    assert sizes("axes.method=[cross_entropy, gce]", "protocol.clean_subset=40") == {40}
 
 
 def test_one_and_1_0_are_one_value_where_a_float_belongs(tmp_path):
@@ -167,7 +178,7 @@ def test_only_that_matches_nothing_is_one_sentence(grid, only, word):
 def test_study_json_lists_the_whole_grid_and_no_path(tmp_path, grid):
     made = study(tmp_path, "run.data_root=/secret/folder")
     content = json.loads(json.dumps(study_json(made, cells(made)), allow_nan=False))
-    assert (content["schema"], content["study"]) == (1, "grid")
+    assert (content["schema"], content["study"]) == (2, "grid")
     assert [entry["key"] for entry in content["cells"]] == [cell.key for cell in grid]
     assert content["config"]["axes"]["seed"] == [0, 1]
     assert "/secret/folder" not in json.dumps(content)
