@@ -29,7 +29,7 @@ def load_study(
     overrides: Sequence[str] = (),
     *,
     tuning: bool = False,
-    tuned_folder: Path = TUNED,
+    tuned_folder: Path | None = None,
 ) -> Study:
     """Reads, checks and expands a study.
 
@@ -37,7 +37,8 @@ def load_study(
         path: a YAML file; it is named in messages as it is given.
         overrides: `KEY=VALUE` of the command line; VALUE is YAML and KEY a dotted schema key.
         tuning: whether a development set may be asked for.
-        tuned_folder: holds one `<dataset>.yaml` of tuned hyper-parameters a data set.
+        tuned_folder: holds one `<dataset>.yaml` of tuned hyper-parameters a data set; by default
+            the folder `tuned` beside the study for the data sets it has, else that of the suite.
 
     Raises:
         ConfigError: with all mistakes of the file and the overrides.
@@ -50,7 +51,8 @@ def load_study(
     if isinstance(raw.get("protocol"), dict):
         raw["protocol"] = with_preset(raw["protocol"])
     file = _validated(raw, problems)
-    study = _expanded(file, tuning, tuned_folder, problems)
+    folders = [Path(path).parent / "tuned", TUNED] if tuned_folder is None else [tuned_folder]
+    study = _expanded(file, tuning, folders, problems)
     problems.check()
     return study
 
@@ -107,7 +109,9 @@ def _without(raw: dict[str, Any], wrong: list[tuple[Any, ...]]) -> dict[str, Any
     return {"study": "unnamed", **kept, "axes": empty | kept.get("axes", {})}
 
 
-def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Problems) -> Study:
+def _expanded(
+    file: StudyFile, tuning: bool, tuned_folders: Sequence[Path], problems: Problems
+) -> Study:
     axes, protocol = file.axes, file.protocol
     data_sets = dataset_entries(axes.dataset, problems)
     noises = noise_entries(axes.noise, problems)
@@ -119,7 +123,7 @@ def _expanded(file: StudyFile, tuning: bool, tuned_folder: Path, problems: Probl
     checks.check_protocol(protocol, tuning, problems)
     check_slurm(file.slurm, file.run.backend, file.run.device, problems)
     tuned = {
-        entry.label: tuned_values(entry.label, tuned_folder, variants, problems)
+        entry.label: tuned_values(entry.label, tuned_folders, variants, problems)
         if protocol.hparams == "tuned"
         else {}
         for entry in data_sets

@@ -115,14 +115,14 @@ def tuned_at(tuned: Tuned | None, protocol: Mapping[str, Any], declared: Declara
 
 
 def tuned_values(
-    dataset: str, folder: Path, entries: Iterable[MethodEntry], problems: Problems
+    dataset: str, folders: Iterable[Path], entries: Iterable[MethodEntry], problems: Problems
 ) -> dict[str, Tuned]:
-    """What was tuned on a data set by method; empty without a file.
+    """What was tuned on a data set by method, of the first folder that has it; else empty.
 
     That of outside methods is taken (and checked) only where a study names the method.
     """
-    path = folder / f"{dataset}.yaml"
-    if not path.exists():
+    path = next((p for p in (f / f"{dataset}.yaml" for f in folders) if p.exists()), None)
+    if path is None:
         return {}
     own = Problems(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))
     known = {name: methods.declaration(name) for name in methods.names()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +15,18 @@ import pytest
 from ruamel.yaml import YAML
 
 import methods
+from methods.declaration import Choice
 from runners.study.config import load_study
 from runners.study.grid import cells
+from runners.study.tuned import TUNED
+from runners.system.canonical import RESULTS_VERSION
+from runners.tuning.draws import draws
 from tests.helpers.cli import ROOT, environment, write_study
 
 METHODS = ["cross_entropy", "gce", {"name": "gce", "label": "again", "q": 0.5}, "fine_tune"]
-EARLIER = """method,draw,hparams,accuracy,mean,best
-mw_net,0,{},{},0.5,True
-gce,0,{},{},0.9,True
+EARLIER = """method,draw,hparams,mean,best,symmetric-0.4__s100
+mw_net,0,"{""lr"": 0.002, ""weight_decay"": 0.0001}",0.500000,True,0.500000
+gce,0,"{""q"": 0.2}",0.900000,True,0.900000
 """
 SETTINGS = ["symmetric-0.4__s100", "symmetric-0.4__s101"]
 
@@ -52,9 +58,11 @@ class Tuned:
         return [json.loads(path.read_text()) for path in found]
 
 
-def tune(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def tune(
+    folder: Path, *arguments: str, out: str | None = "out"
+) -> subprocess.CompletedProcess[str]:
     script = str(ROOT / "runners" / "tune.py")
-    places = ["--out", "out", "--results", "results", "--development", "64"]
+    places = ["--results", "results", "--development", "64", *(["--out", out] if out else [])]
     return subprocess.run(
         [sys.executable, script, "study.yaml", *places, *arguments],
         cwd=folder,
@@ -78,25 +86,39 @@ def tuned(tmp_path_factory) -> Tuned:
 
 def test_every_tuned_method_has_the_same_number_of_draws_and_draw_0_is_its_default(tuned):
     drawn = [(row["method"], row["draw"]) for row in tuned.rows]
-    assert drawn == [
+    assert sorted(drawn) == [
         ("cross_entropy", "0"),  # nothing to tune
-        ("gce", "0"),
-        ("gce", "1"),
-        ("fine_tune", "0"),
-        ("fine_tune", "1"),
+        *[("fine_tune", str(k)) for k in range(3)],
+        *[("gce", str(k)) for k in range(3)],
     ]
     for row in tuned.rows:
         declared, values = methods.declaration(row["method"]), json.loads(row["hparams"])
-        searched = list(declared.searched)
-        changed = [name for name in values if values[name] != declared.defaults[name]]
-        assert changed == ([] if row["draw"] == "0" else searched)
+        assert list(values) == list(declared.searched)
+        defaults = {name: declared.defaults[name] for name in values}
+        assert (values == defaults) == (row["draw"] == "0" or not values)
+
+
+@pytest.mark.parametrize("method", ["gce", "co_teaching", "mw_net", "metalabelnet", "fine_tune"])
+def test_draws_fill_every_range_evenly_and_balance_choices(method):
+    declared = methods.declaration(method)
+    first, *drawn = draws("simulated", method, 12)
+    assert first == {} and len(drawn) == 12
+    for name, search in declared.searched.items():
+        values = [values[name] for values in drawn]
+        if isinstance(search, Choice):
+            assert Counter(values) == dict.fromkeys(search.options, 12 // len(search.options))
+            continue
+        edges = [search.at(k / 12) for k in range(13)]
+        for low, high in itertools.pairwise(edges):
+            assert sum(low <= value <= high for value in values) >= 1
+    assert draws("simulated", method, 12)[1:] == drawn  # a stream of its own
+    assert draws("another", method, 12)[1:] != drawn
 
 
 def test_a_draw_is_judged_by_its_mean_over_settings_and_the_best_is_marked(tuned):
     for row in tuned.rows:
-        scores = json.loads(row["accuracy"])
-        assert sorted(scores) == SETTINGS
-        assert float(row["mean"]) == pytest.approx(sum(scores.values()) / 2, abs=1.1e-6)
+        scores = [float(row[setting]) for setting in SETTINGS]
+        assert float(row["mean"]) == pytest.approx(sum(scores) / 2, abs=1.1e-6)
     for method in ("cross_entropy", "gce", "fine_tune"):
         rows = [row for row in tuned.rows if row["method"] == method]
         best = [row for row in rows if row["best"] == "True"]
@@ -104,30 +126,49 @@ def test_a_draw_is_judged_by_its_mean_over_settings_and_the_best_is_marked(tuned
         assert float(best[0]["mean"]) == max(float(row["mean"]) for row in rows)
 
 
-def test_the_tuned_file_holds_the_best_draw_of_every_method_that_has_one(tuned):
+def test_the_tuned_file_holds_the_best_draw_and_under_what_it_was_found(tuned):
     best = {
         row["method"]: json.loads(row["hparams"]) for row in tuned.rows if row["best"] == "True"
     }
-    assert tuned.values == {
+    values = dict(tuned.values)
+    under = values.pop("tuned_under")
+    assert values == {
         "gce": {"q": best["gce"]["q"]},
         "fine_tune": {"lr_factor": best["fine_tune"]["lr_factor"]},
         "mw_net": {"lr": 0.002},  # tuned before, and no part of this run
     }
+    assert under["gce"] == {
+        "network": "small_cnn", "epochs": 1, "lr": 0.05, "batch_size": 128, "clean_subset": 8,
+        "noises": ["symmetric-0.4"], "seeds": [100, 101], "draws": 3,
+        "results_version": RESULTS_VERSION,
+    }  # fmt: skip
+    assert set(under) == {"gce", "fine_tune"}
 
 
 def test_draws_of_methods_that_were_tuned_before_are_kept(tuned):
     kept = [row for row in tuned.all_rows if row["method"] == "mw_net"]
-    assert [(row["draw"], row["mean"], row["best"]) for row in kept] == [("0", "0.5", "True")]
+    assert [(row["draw"], float(row["mean"]), row["best"]) for row in kept] == [("0", 0.5, "True")]
+
+
+def test_verdicts_and_a_figure_lie_beside_the_draws(tuned):
+    with (tuned.folder / "out" / "simulated_ranges.csv").open(newline="") as file:
+        ranges = {(row["method"], row["parameter"]): row for row in csv.DictReader(file)}
+    assert set(ranges) == {
+        ("gce", "q"), ("fine_tune", "lr_factor"), ("mw_net", "lr"), ("mw_net", "weight_decay"),
+    }  # fmt: skip
+    assert ranges["gce", "q"]["verdict"] == "too few draws"
+    assert "gce.q: too few draws; best " in tuned.output
+    assert (tuned.folder / "out" / "simulated_draws.png").stat().st_size > 10_000
 
 
 def test_tuning_reads_development_images_and_never_the_test_set(tuned):
-    assert len(tuned.records) == 10
+    assert len(tuned.records) == 14
     for record in tuned.records:
         assert record["counts"]["dev"] == 64 and "test" not in record["counts"]
         criteria = record["accuracy"]
         assert set(criteria) == {"last", "last10", "noisy_val", "clean_val", "dev_peek"}
         assert all(set(value) == {"epoch", "dev"} for value in criteria.values() if value)
-        assert sum(map(sum, record["confusion"])) == 64
+        assert sum(map(sum, record["confusion"]["last"])) == 64
     for path in tuned.folder.glob("results/tuning/*/cells/*/epochs.jsonl"):
         assert all("test" not in json.loads(line) for line in path.read_text().splitlines())
 
@@ -139,7 +180,7 @@ def test_tuning_seeds_are_never_reported_seeds(tuned):
 def test_a_second_tuning_run_trains_nothing_and_writes_the_same(tuned):
     before = tuned.rows, tuned.values
     run = tune(tuned.folder, "--draws", "2", "--seeds", "2")
-    assert run.returncode == 0 and "10 of 10 cells done already" in run.stdout
+    assert run.returncode == 0 and "14 of 14 cells done already" in run.stdout
     assert (tuned.rows, tuned.values) == before
 
 
@@ -157,26 +198,33 @@ def test_what_only_shows_or_cancels_writes_no_tuned_values(tuned, option):
 def test_a_plan_of_tuning_writes_nothing(tmp_path):
     write_study(tmp_path / "study.yaml", METHODS)
     run = tune(tmp_path, "--draws", "3", "--plan")
-    assert run.returncode == 0 and "14 cells: 14 missing" in run.stdout  # two seeds
+    assert run.returncode == 0 and "18 cells: 18 missing" in run.stdout  # two seeds
     assert not (tmp_path / "results").exists() and not (tmp_path / "out").exists()
 
 
 def test_a_study_takes_tuned_values_from_the_folder_of_its_data_set_only(tuned):
     study = tuned.folder / "study.yaml"
     with_values = cells(load_study(study, tuned_folder=tuned.folder / "out"))
-    sources = {cell.label: cell.hparams_source for cell in with_values}
-    assert sources == {
-        "cross_entropy": "default",
+    assert {cell.label: cell.origin for cell in with_values if cell.hparams} == {
         "gce": "tuned",
         "again": "study",
         "fine_tune": "tuned",
     }
     for cell in with_values:
-        if cell.hparams_source == "tuned":
+        if cell.origin == "tuned":
             assert tuned.values[cell.method].items() <= cell.hparams.items()
     without = cells(load_study(study, tuned_folder=tuned.folder / "elsewhere"))
-    assert {cell.hparams_source for cell in without} == {"default", "study"}
-    assert {cell.hparams_source for cell in cells(load_study(study))} == {"default", "study"}
+    assert {cell.origin for cell in without if cell.hparams} == {"default", "study"}
+
+
+def test_by_default_values_are_written_and_found_beside_the_study_and_nowhere_else(tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["gce"], epochs=1)
+    committed = {path: path.read_bytes() for path in TUNED.iterdir()}
+    run = tune(tmp_path, "--draws", "1", "--seeds", "1", out=None)
+    assert run.returncode == 0, run.stderr
+    assert {path: path.read_bytes() for path in TUNED.iterdir()} == committed
+    assert (tmp_path / "tuned" / "simulated.yaml").is_file()
+    assert {cell.origin for cell in cells(load_study(study))} == {"tuned"}
 
 
 @pytest.mark.parametrize("arguments", [["--draws", "0"], ["--seeds", "0"]])
