@@ -31,8 +31,8 @@ $(VENV)/.ready: requirements.lock
 
 run: setup
 	$(BIN)/python runners/run_grid.py $(STUDY)
-	$(BIN)/python analysis/make_tables.py
-	$(BIN)/python analysis/make_figures.py
+	$(BIN)/python analysis/make_tables.py $(STUDY)
+	$(BIN)/python analysis/make_figures.py $(STUDY)
 
 check: setup
 	$(BIN)/ruff format --check .

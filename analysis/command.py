@@ -9,9 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML, YAMLError
+
 from analysis import criteria, records
 from analysis.records import Study
+from runners.system.console import safe_streams
 from runners.system.errors import UserError
+from runners.system.names import is_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,7 +30,7 @@ def parser(description: str, product: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument(
         "studies", nargs="*", type=Path, metavar="STUDY_DIR",
-        help="study folders, as run or packed (default: every study of the results folder)",
+        help="study folders, as run or packed, or study files (default: every study of results/)",
     )  # fmt: skip
     arguments.add_argument(
         "--results", type=Path, default=ROOT / "results", metavar="DIR",
@@ -58,13 +62,23 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
         UserError: none found, a folder is no study, or two of one name would share an output
             folder.
     """
-    folders = arguments.studies or records.find(arguments.results)
+    named = [_folder_of(path, arguments.results) for path in arguments.studies]
+    folders = named or records.find(arguments.results)
     if not folders:
         raise UserError(
             f"no study found under {arguments.results}: run `python runners/run_grid.py "
             f"benchmark.yaml` first, or name a study folder"
         )
-    loaded = [records.load(folder) for folder in folders]
+    loaded = []
+    for folder in folders:
+        try:
+            loaded.append(records.load(folder))
+        except UserError as error:
+            if len(folders) == 1:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+    if not loaded:
+        raise UserError(f"none of the {len(folders)} studies can be read")
     names = [study.name for study in loaded]
     twice = next((name for name in names if names.count(name) > 1), None)
     if arguments.out and twice:
@@ -78,8 +92,23 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
     return places
 
 
+def _folder_of(path: Path, results: Path) -> Path:
+    """The folder itself, or that of a study named by its YAML file."""
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return path
+    try:
+        name = YAML(typ="safe", pure=True).load(path)["study"]
+        if not is_name(name):
+            raise ValueError("study is no name")
+    except (YAMLError, ValueError, KeyError, TypeError) as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{path}: names no study ({text}): must have the key study") from None
+    return results / name
+
+
 def run(main: Callable[[], None]) -> None:
     """Call a command; a mistake of the user is a sentence on stderr and exit code 2."""
+    safe_streams()
     try:
         main()
         sys.stdout.flush()

@@ -90,7 +90,8 @@ def latex(table: Table) -> str:
     )
     notes = " ".join(escape_latex(note) for note in table.notes[1:])
     below = f"\n\\par\\medskip\n\\begin{{minipage}}{{\\linewidth}}\\footnotesize\n{notes}\n"
-    return text.replace("\\end{tabular}\n", f"\\end{{tabular}}\n{below}\\end{{minipage}}\n")
+    text = text.replace("\\end{tabular}\n", f"\\end{{tabular}}\n{below}\\end{{minipage}}\n")
+    return f"% needs \\usepackage{{booktabs}}\n{text}"
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -37,24 +37,24 @@ def main() -> None:
 
 def _tables(study: Study, chosen: list[str], metric: str, folder: Path) -> None:
     frame = frames.cells(study, metric)
-    written = []
+    written, printed = [], []
     for name in chosen:
         if not tables.has_values(frame, name):
-            print(f"No record of study {study.name} has the criterion {name}; it is left out.\n")
+            text = f"No record of study {study.name} has the criterion {name}; it is left out.\n"
+            printed.append(text)
             continue
         table = tables.build(study, frame, [name], metric)
-        print(formats.markdown(table))
         stem = folder / f"{metric}_{name}"
         written.append(write_text(stem.with_suffix(".md"), formats.markdown(table)))
         written.append(write_text(stem.with_suffix(".tex"), formats.latex(table)))
         text = formats.csv(tables.tidy(study, frame, name, metric))
         written.append(write_text(stem.with_suffix(".csv"), text))
+        printed.append(formats.markdown(table))
     combined = [name for name in COMBINED if tables.has_values(frame, name)]
     if combined:
         text = formats.markdown(tables.build(study, frame, combined, metric))
         written.append(write_text(folder / f"{metric}.md", text))
-    for sentence in study.sentences():
-        print(sentence)
+    print("\n".join([*printed, *study.sentences()]))
     print(f"Tables of study {study.name} are in {folder}: {', '.join(p.name for p in written)}\n")
 
 

@@ -16,6 +16,7 @@ sys.path[0] = str(ROOT)
 from analysis import command, records
 from analysis.records import Study
 from runners.system.canonical import SCHEMA
+from runners.system.console import counted
 from runners.system.errors import UserError
 from runners.system.files import write_text
 
@@ -37,7 +38,10 @@ def main() -> None:
     size = pack(study, folder)
     for sentence in study.sentences():
         print(sentence)
-    print(f"Packed {len(study.records)} cells of {study.name} into {folder} ({size / 1e6:.1f} MB)")
+    print(
+        f"Packed {counted(len(study.records), 'cell')} of {study.name} into {folder} "
+        f"({size / 1e6:.1f} MB)"
+    )
 
 
 def pack(study: Study, folder: Path) -> int:

@@ -17,6 +17,7 @@ from runners.results import provenance
 from runners.results.defects import is_intact, is_of_record
 from runners.results.record_model import Epoch, Record, StudyJson, problem
 from runners.system.canonical import SCHEMA
+from runners.system.console import counted
 from runners.system.errors import UserError
 from runners.system.names import RESERVED
 
@@ -89,10 +90,14 @@ class Study:
         """What a reader of any table or figure of this study should know, one sentence each."""
         said = []
         if not self.records:
-            said.append(f"Study {self.name}: none of its {len(self.cells)} cells is finished yet.")
+            said.append(
+                f"Study {self.name}: none of its {counted(len(self.cells), 'cell')} is finished "
+                "yet."
+            )
         elif len(self.records) < len(self.cells):
             said.append(
-                f"Study {self.name}: {len(self.records)} of its {len(self.cells)} cells count."
+                f"Study {self.name}: {len(self.records)} of its {counted(len(self.cells), 'cell')} "
+                f"{'counts' if len(self.records) == 1 else 'count'}."
             )
         if self.damaged:
             said.append(
@@ -109,7 +114,10 @@ class Study:
                 f"{_some(self.without_curves)}."
             )
         if self.stale:
-            said.append(f"{len(self.stale)} of the counted cells are stale (run under other code).")
+            said.append(
+                f"{len(self.stale)} of the counted cells "
+                f"{'is' if len(self.stale) == 1 else 'are'} stale (run under other code)."
+            )
         if self.others:
             kind = "line" if self.packed else "cell folder"
             said.append(
@@ -192,7 +200,10 @@ def _study_file(folder: Path) -> dict[str, Any]:
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise UserError(f"{folder} is no study folder: it has no readable study.json") from None
+        raise UserError(
+            f"{folder} is no study folder: it has no readable study.json (if it is one: python "
+            "runners/run_grid.py STUDY.yaml writes it again)"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error})") from None
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:

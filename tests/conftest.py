@@ -21,13 +21,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 LONG = (
     *("pool", "contract", "slurm/test_scale.py", "slurm/test_asked_commands.py"),
     *("results/test_full_disk.py", "results/test_contention.py", "results/test_run_records.py"),
-    *("results/test_damaged_records.py", "results/test_hostile_files.py"),
+    *("results/test_damaged_records.py", "results/test_hostile_files.py", "results/test_reuse.py"),
     *("results/test_left_over_files.py", "results/test_lost_leases.py"),
     *("cell/test_resume.py", "cell/test_foreign_checkpoints.py"),
     *("methods/test_lookahead.py", "methods/test_reference.py", "methods/test_methods.py"),
     "methods/test_mixed_precision.py",
     *("commands/test_tune.py", "commands/test_status.py", "commands/test_runs.py"),
-    *("commands/test_export.py", "commands/test_early_signals.py", "commands/test_matrix.py"),
+    *(
+        "commands/test_export.py",
+        "commands/test_odd_places.py",
+        "commands/test_early_signals.py",
+        "commands/test_matrix.py",
+    ),
     *("commands/test_run_errors.py", "commands/test_bad_command_lines.py"),
     *("analysis/test_figures.py", "docs", "study/test_config_fuzz.py"),
 )

@@ -89,6 +89,7 @@ def run_cell(
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
     write_atomically(folder.epochs, lambda file: file.write(lines.encode()))
     folder.write_record(result)
+    folder.running_epochs.unlink(missing_ok=True)
     checkpoint.remove()
     return result
 
@@ -128,11 +129,12 @@ def _train(
     tracker = Tracker(sets, data.dataset.classes)
     method = build_method(cell, data, sets, device)
     checkpoint.check_lease()
-    folder.epochs.unlink(missing_ok=True)  # its lines come again, those after the checkpoint do not
+    lines = folder.running_epochs
+    lines.unlink(missing_ok=True)  # they come again, those after the checkpoint do not
 
     def keep(entry: dict[str, Any]) -> None:
         checkpoint.check_lease()
-        with naming(folder.epochs), folder.epochs.open("a", encoding="utf-8") as file:
+        with naming(lines), lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         on_epoch(entry)
 

@@ -17,6 +17,7 @@ class RunContext:
         data_root: where data sets are looked for first.
         checkpoint_every: epochs between checkpoints.
         checkpoint_minutes: between checkpoints inside an epoch.
+        cell_timeout: minutes without the end of an epoch after which a cell counts as stuck.
         warning: what a record must tell of the place, such as a GPU that torch does not see.
         threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
@@ -25,5 +26,6 @@ class RunContext:
     data_root: Path | None = None
     checkpoint_every: int = 1
     checkpoint_minutes: float = 10.0
+    cell_timeout: float | None = None
     warning: str = ""
     threads: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from typing import NoReturn
 from datasets.base import DataError
 from runners.commands.catalogue import CATALOGUES
 from runners.results.failures import is_full_disk
+from runners.study.schema import keys
 from runners.system.command_line import command_line
+from runners.system.console import safe_streams
 from runners.system.errors import FullDisk, UserError
 from runners.system.signals import Terminated, ended_by_sigterm, release_signals
 
@@ -41,12 +44,24 @@ class Parser(argparse.ArgumentParser):
         self.about = about
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}: see --help\n")
+        self.exit(2, f"{self.prog}: {message}: {_instead(message)}see --help\n")
 
     def format_help(self) -> str:
         """The first commands, what else there is, and the options by what they are for."""
         first = FIRST.format(prog=f"runners/{self.prog}")
         return f"{self.about}\n\n{first}\n{super().format_help()}"
+
+
+def _instead(message: str) -> str:
+    """What does what an option was meant to do that there is not."""
+    option = re.search(r"unrecognized arguments: --([\w-]+)", message)
+    name = option[1].replace("-", "_").lower() if option else ""
+    for key in keys():
+        section, _, last = key.partition(".")
+        if name and name in (last, f"{last}s"):
+            only = f"--only {last}=a,b chooses, " if section == "axes" else ""
+            return f"{only}--set {key}=VALUE changes it; "
+    return ""
 
 
 def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
@@ -115,6 +130,7 @@ def all_overrides(options: argparse.Namespace) -> list[str]:
 
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; mistakes, a full disk and Ctrl-C end in a sentence and an exit code."""
+    safe_streams()
     try:
         with ended_by_sigterm():
             release_signals()

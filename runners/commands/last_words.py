@@ -8,6 +8,7 @@ from pathlib import Path
 from runners.results.plan import Plan
 from runners.results.store import State, StudyFolder
 from runners.system.command_line import command_line
+from runners.system.console import counted
 
 
 def last_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) -> int:
@@ -27,16 +28,18 @@ def last_words(plan: Plan, has_run: bool, tried: set[str], folder: StudyFolder) 
         print(f"damaged: {plan.statuses[cell.name].note}", file=sys.stderr)
     if damaged:
         again = command_line("--rerun-damaged")
-        print(f"{len(damaged)} records are damaged; rerun them: {again}", file=sys.stderr)
+        what = "1 record is" if len(damaged) == 1 else f"{len(damaged):,} records are"
+        print(f"{what} damaged; rerun: {again}", file=sys.stderr)
     if failed:
         again = command_line("--retry-failed")
-        print(f"{len(failed)} cells failed; retry them: {again}", file=sys.stderr)
+        print(f"{counted(len(failed), 'cell')} failed; retry: {again}", file=sys.stderr)
     if stale := plan.with_state(State.STALE):
         again = command_line("--rerun-stale")
-        print(f"{len(stale)} cells are stale, run by other code than today's; rerun them: {again}")
+        what = "1 cell is" if len(stale) == 1 else f"{len(stale):,} cells are"
+        print(f"{what} stale, run by other code or on other data than today's; rerun: {again}")
     done = len(plan.with_state(State.DONE, State.STALE))
     said = "done" if has_run or done < len(plan.cells) else "done already, nothing to run"
-    print(f"{done} of {len(plan.cells)} cells {said}; results in {folder.path}")
+    print(f"{done} of {counted(len(plan.cells), 'cell')} {said}; results in {folder.path}")
     return int(done < len(plan.cells) or bool(as_before))
 
 
@@ -48,4 +51,6 @@ def _seen(path: Path, word: str = "see ") -> str:
 def remove_old_checkpoints(plan: Plan, folder: StudyFolder) -> None:
     """Those of cells whose process was killed between the record and the removal."""
     for cell in plan.with_state(State.DONE):
-        folder.cell(cell.name).checkpoint.unlink(missing_ok=True)
+        files = folder.cell(cell.name)
+        for path in (files.running_epochs, files.checkpoint):
+            path.unlink(missing_ok=True)

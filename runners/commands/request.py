@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from runners.results.store import CellStatus, State, StudyFolder
 from runners.study.cell import Cell
 from runners.study.config import Study
 from runners.study.grid import select, study_json
+from runners.system.console import counted
 from runners.system.errors import UserError
 
 
@@ -60,7 +62,8 @@ class Request:
         root, run = self.folder.data_root, self.study.run
         needing = [cell for cell in plan.cells if self.wanted(plan.shown(cell.name))]
         check_data(needing, root, self.options.study)
-        return RunContext(self.folder, root, run.checkpoint_every, run.checkpoint_minutes)
+        every, minutes = run.checkpoint_every, run.checkpoint_minutes
+        return RunContext(self.folder, root, every, minutes, run.cell_timeout)
 
     def look(self) -> tuple[Plan, str]:
         """The plan as it is now, and a sentence where the queue gave no answer."""
@@ -86,6 +89,13 @@ class Request:
             UserError: the results folder cannot be written.
         """
         try:
+            if lost := self.folder.finished_beside({cell.key for cell in self.grid}):
+                print(
+                    f"{self.folder.study} named {counted(lost, 'finished cell')} that this study "
+                    "does not have: tables will not count them; give one of the two studies "
+                    "another name (study: or --set study=NAME) to keep both",
+                    file=sys.stderr,
+                )
             self.folder.prepare(study_json(self.study, self.grid))
         except OSError as error:
             if is_full_disk(error):
@@ -116,4 +126,8 @@ def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None
 def data_root(given: Path | None, study: Study) -> Path | None:
     """Where data sets are looked for first: --data, DATA_ROOT, run.data_root, else nowhere."""
     named = given or os.environ.get("DATA_ROOT") or study.run.data_root
-    return Path(named).expanduser().resolve() if named else None
+    try:
+        return Path(named).expanduser().resolve() if named else None
+    except RuntimeError as error:
+        text = f"run.data_root: {str(named)!r} is not allowed: must be a folder ({error})"
+        raise UserError(text) from error

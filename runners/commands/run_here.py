@@ -14,7 +14,9 @@ from runners.pool.messages import RunningElsewhere
 from runners.pool.pool import run_in_pool, run_in_process
 from runners.results.job import Job
 from runners.results.plan import Plan, make_plan
+from runners.results.reuse import take_over
 from runners.results.store import State
+from runners.system.console import counted
 from runners.system.errors import UserError
 
 
@@ -26,9 +28,12 @@ def run(request: Request) -> int:
     devices = choose_devices(study.run)
     plan = make_plan(selected, folder)
     context = request.context(plan)
+    request.prepare_folder()
+    if study.run.reuse and (said := take_over(plan, folder)):
+        print(said)
+        plan = make_plan(selected, folder)
     jobs = plan.jobs(request.wanted, study.run.retries)
     running_elsewhere = plan.run_by_others(request.wanted, study.run.retries)
-    request.prepare_folder()
     try:
         execute(jobs, running_elsewhere, plan, context, devices, in_pool=study.run.workers != 0)
     finally:
@@ -58,7 +63,7 @@ def execute(
     how = f"{workers} worker{'s' if workers > 1 else ''} on {devices[0].partition(':')[0]}"
     what = [f"running {len(jobs)} with {how}"] * bool(jobs)
     what += [f"waiting for {len(running_elsewhere)} at other runners"] * bool(running_elsewhere)
-    print(f"{len(plan.cells)} cells: {plan.counts()}; {', '.join(what)}", flush=True)
+    print(f"{counted(len(plan.cells), 'cell')}: {plan.counts()}; {', '.join(what)}", flush=True)
     seconds = {name: plan.seconds[name] for name in names}
     progress = Progress(seconds, workers, len(plan.with_state(State.DONE)))
     queue = JobQueue(jobs, context.study, running_elsewhere)

@@ -14,6 +14,7 @@ from runners.monitor.follow import pauses, wait
 from runners.monitor.queue import plan_with_queue
 from runners.results.job import Job
 from runners.results.plan import Plan, make_plan
+from runners.results.reuse import take_over
 from runners.slurm import client
 from runners.slurm.array_tasks import Queue
 from runners.slurm.cancel import cancel
@@ -24,6 +25,7 @@ from runners.slurm.submission import QueueFull, Submission, fitting
 from runners.slurm.submit import dry_run, local_disk, submit, why_stuck
 from runners.study.cell import Cell
 from runners.system.command_line import command_line
+from runners.system.console import counted
 from runners.system.errors import UserError
 
 
@@ -58,7 +60,11 @@ def run(request: Request) -> int:
             "the names of logs: must be a path without %"
         )
     slurm = request.study.slurm
-    context = request.context(make_plan(request.selected, request.folder))
+    plan = make_plan(request.selected, request.folder)
+    context = request.context(plan)
+    reuse = request.study.run.reuse and not request.options.dry_run
+    if reuse and (taken := take_over(plan, request.folder)):
+        print(taken)
     pause = pauses(slurm.poll_seconds)
     left, tried, said = list(request.selected), set[str](), ""
     while left:
@@ -188,4 +194,4 @@ def _show_script(request: Request, plan: Plan, jobs: Sequence[Job]) -> Outcome:
 def _tell(plan: Plan) -> None:
     for warning in plan.warnings:
         print(warning, file=sys.stderr)
-    print(f"{len(plan.cells)} cells: {plan.counts()}", flush=True)
+    print(f"{counted(len(plan.cells), 'cell')}: {plan.counts()}", flush=True)

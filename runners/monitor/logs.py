@@ -8,7 +8,11 @@ from pathlib import Path
 from runners.results.store import StudyFolder
 from runners.slurm import manifest
 from runners.study.cell import Cell
+from runners.system.console import plain
 from runners.system.errors import UserError
+
+MOST_SHOWN = 20_000
+"""Bytes of a log's end that are read."""
 
 
 def describe_logs(name: str, cells: Sequence[Cell], study: StudyFolder) -> str:
@@ -37,7 +41,12 @@ def describe_logs(name: str, cells: Sequence[Cell], study: StudyFolder) -> str:
 
 
 def _tail(path: Path, lines: int = 20) -> str:
+    if path.is_symlink():
+        return "(a link, which is not followed)"
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MOST_SHOWN))
+            text = file.read().decode(errors="replace")
     except OSError as error:
         return f"({error.strerror})"
+    return plain("\n".join(text.splitlines()[-lines:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runners.monitor.matrix import is_large, matrix
 from runners.results.plan import Plan
 from runners.results.store import State
+from runners.system.console import counted
 from runners.system.durations import duration
 
 
@@ -26,7 +27,7 @@ def describe(plan: Plan, workers: int, every_cell: bool = True) -> str:
         lines.append(f"{cell.name:<{width}}  {state:<8} {time}{source}")
     open_cells = plan.with_state(State.MISSING)
     total = sum(plan.seconds[cell.name] for cell in open_cells)
-    lines.append(f"{len(plan.cells)} cells: {plan.counts()}")
+    lines.append(f"{counted(len(plan.cells), 'cell')}: {plan.counts()}")
     if open_cells:
         wall = total / max(1, min(workers, len(open_cells)))
         text = f"{duration(total)} of one worker, about {duration(wall)} with {workers}"

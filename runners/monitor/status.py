@@ -10,6 +10,7 @@ from runners.results.leases import QUIET_S, LeaseInfo
 from runners.results.plan import Plan
 from runners.results.store import SENT, CellFolder, State, StudyFolder
 from runners.study.cell import Cell
+from runners.system.console import counted
 from runners.system.durations import duration
 
 STEPS = {
@@ -52,7 +53,7 @@ def describe_status(
         note = _note(plan, study, cell, left)
         lines.append(f"{cell.name:<{width}}  {plan.states[cell.name]:<8}  {note}".rstrip())
     lines += [*plan.warnings, *([no_answer] if no_answer else [])]
-    lines.append(f"{len(plan.cells)} cells: {plan.counts()}{_time_left(plan, left)}")
+    lines.append(f"{counted(len(plan.cells), 'cell')}: {plan.counts()}{_time_left(plan, left)}")
     return "\n".join([*lines, *_next_steps(plan, command)])
 
 
@@ -82,7 +83,8 @@ def _note(plan: Plan, study: StudyFolder, cell: Cell, left: dict[str, float]) ->
 def _interrupted(folder: CellFolder) -> str:
     if not folder.checkpoint.exists():
         return ""
-    return f"was cut off; resumes from its checkpoint ({folder.finished_epochs()} epochs seen)"
+    seen = counted(folder.finished_epochs(), "epoch")
+    return f"was cut off; resumes from its checkpoint ({seen} seen)"
 
 
 def _where(lease: LeaseInfo) -> str:
@@ -107,7 +109,7 @@ def _seconds_left(plan: Plan, study: StudyFolder, cell: Cell) -> float:
 def _epoch_seconds(folder: CellFolder) -> list[float]:
     """Seconds of the finished epochs of a running cell; its last line may be half written."""
     try:
-        lines = folder.epochs.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = folder.running_epochs.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     seconds = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -25,10 +26,31 @@ def choose_devices(run: Run) -> list[str]:
         )
     slots = [f"cuda:{i}" for _ in range(run.cells_per_gpu) for i in range(gpus)]
     if not slots:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        slots = ["cpu"] * (cores or 1)
+        slots = ["cpu"] * count_cores()
     count = len(slots) if workers == "auto" else max(1, workers)
     return [slots[i % len(slots)] for i in range(count)]
+
+
+def count_cores(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that this process may use: of its affinity, and of its control group's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota, period = _quota(group / "cpu.max")
+    if quota is None:  # version 1 of control groups
+        names = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+        (quota, _), (period, _) = (_quota(group / name) for name in names)
+    if quota and period and quota > 0:
+        cores = min(cores or 1, math.ceil(quota / period))
+    return max(1, cores or 1)
+
+
+def _quota(file: Path) -> tuple[int | None, int | None]:
+    """The whole numbers of a file of a control group; None where there is none or no limit."""
+    try:
+        words = file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        words = []
+    numbers = [int(word) if word.lstrip("-").isdigit() else None for word in words]
+    return tuple([*numbers, None, None][:2])
 
 
 def count_gpus() -> int:

@@ -30,7 +30,7 @@ from runners.pool.messages import (
     Started,
     Stopped,
 )
-from runners.results.failures import of_exit, oom_kills
+from runners.results.failures import Failure, Kind, of_exit, oom_kills
 from runners.results.job import Job
 from runners.system.errors import FullDisk
 from runners.system.signals import task_signals_blocked
@@ -46,6 +46,8 @@ class _Worker:
     device: str
     oom_kills: int
     job: Job | None = None
+    heard: float = 0.0
+    """`time.monotonic()` of its last word."""
 
 
 def run_in_process(queue: JobQueue, context: RunContext, device: str, report: Report) -> None:
@@ -108,13 +110,20 @@ class Pool:
         _stop(self.workers, patience)
 
     def run(self) -> None:
+        limit = 60 * (self.context.cell_timeout or 0)
         while self._assign() or len(self.queue):
             busy = {w.connection: w for w in self.workers if w.job}
             if not busy:  # all that is left is run by others
                 time.sleep(LOOK_S)
                 continue
-            for connection in wait(list(busy), timeout=LOOK_S if len(self.queue) else None):
-                self._take(busy[connection])
+            # A worker that has died ends its pipe only if no child of its own lives on.
+            ends = {w.process.sentinel: w for w in busy.values()}
+            ready = wait([*busy, *ends], timeout=LOOK_S if len(self.queue) or limit else None)
+            for each in {id(w): w for w in ({**ends, **busy}[key] for key in ready)}.values():
+                self._take(each)
+            for each in busy.values() if limit else ():
+                if each.job and time.monotonic() - each.heard > limit:
+                    self._end_stuck(each)
 
     def _assign(self) -> bool:
         """Gives a job to every idle worker; returns whether any worker is busy."""
@@ -125,6 +134,7 @@ class Pool:
             if idle.job is not None:
                 beside = sum(w.device == idle.device for w in self.workers) - 1
                 idle.job = replace(idle.job, crowded=beside > 0)
+                idle.heard = time.monotonic()
                 self.report(Started(idle.job.cell.name))
                 with contextlib.suppress(ConnectionError):  # dead: its pipe's end says so next
                     idle.connection.send(idle.job)
@@ -132,8 +142,10 @@ class Pool:
 
     def _take(self, busy: _Worker) -> None:
         """Takes a worker's next message; the end of its pipe means that it died with its cell."""
+        busy.heard = time.monotonic()
         try:
-            message = busy.connection.recv()
+            dead = not busy.process.is_alive() and not busy.connection.poll()
+            message = self._after_death(busy) if dead else busy.connection.recv()
         except (EOFError, OSError):
             message = self._after_death(busy)
         if isinstance(message, EpochOver):
@@ -151,7 +163,17 @@ class Pool:
             self.workers.append(_start(self.context, busy.device))
         _settle(job, message, self.queue, self.report)
 
-    def _after_death(self, dead: _Worker) -> Message:
+    def _end_stuck(self, stuck: _Worker) -> None:
+        """Ends a worker that has not said a word for too long; its cell has failed for now."""
+        stuck.process.kill()
+        reason = f"no epoch ended within {self.context.cell_timeout:g} minutes (run.cell_timeout)"
+        message = self._after_death(stuck, Failure(Kind.STUCK, reason, reason))
+        job, stuck.job = stuck.job, None
+        self.workers.remove(stuck)
+        self.workers.append(_start(self.context, stuck.device))
+        _settle(job, message, self.queue, self.report)
+
+    def _after_death(self, dead: _Worker, failure: Failure | None = None) -> Message:
         """Notes how a worker ended, unless another runner has taken its cell over already."""
         dead.process.join()
         dead.connection.close()
@@ -162,7 +184,7 @@ class Pool:
         with lease:
             if self.context.study.cell(name).status(job.fingerprint).version != job.version:
                 return EndedElsewhere(name)  # it died after the end of its cell
-            failure = of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
+            failure = failure or of_exit(dead.process.exitcode, oom_kills() > dead.oom_kills)
             return Failed(name, worker.note_failure(job, self.context, failure, lease))
 
     def _continue_with_fewer(self, busy: _Worker, job: Job) -> None:

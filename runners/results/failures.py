@@ -41,9 +41,10 @@ class Kind(enum.StrEnum):
     CRASHED = "crashed"
     EXITED = "exited"
     LIMIT = "limit"
+    STUCK = "stuck"
 
 
-TRANSIENT = {Kind.CUDA, Kind.KILLED}
+TRANSIENT = {Kind.CUDA, Kind.KILLED, Kind.STUCK}
 """What may go well the next time although nothing was changed."""
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import threading
 import time
@@ -192,7 +193,9 @@ def _claim(path: Path, now: float) -> LeaseInfo | None:
     if current is None:
         return None
     content, changed = current
-    said, age = _parsed(content), max(0.0, now - changed)
+    said, age = _parsed(content), now - changed
+    # A heart that beats sets the present time: a date far ahead is nobody's heartbeat.
+    age = math.inf if age < -SILENT_S else max(0.0, age)
     if said is None:
         return LeaseInfo(None, age) if age < UNWRITTEN_S else None
     owner = ProcessId(**said["holder"])

@@ -17,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "pydantic")
+MOST_FILES = 20_000
+"""In the folder of a package from outside."""
 OWN_PACKAGES = {"datasets", "methods", "networks", "runners"}
 
 
@@ -75,7 +77,8 @@ def fingerprint(sources: Sequence[str]) -> str:
     """SHA-256 of the code that matters for a cell: its source files and all that they import.
 
     Comments, formatting and docstrings do not count. Of a package from outside everything counts,
-    its data files too.
+    its data files too. Not seen are modules whose names are put together at run time, and data
+    files that code of this repository reads.
 
     Args:
         sources: paths relative to the repository's root (absolute for what lies outside it): files,
@@ -83,23 +86,28 @@ def fingerprint(sources: Sequence[str]) -> str:
 
     Raises:
         FileNotFoundError: one of the sources is gone.
+        ValueError: one is no file of code, or a folder of more than `MOST_FILES` files.
     """
-    digest = hashlib.sha256()
-    for path in _closure([file for source in sources for file in _files(ROOT / source)]):
-        digest.update(_meaning(path).encode())
-    return digest.hexdigest()
+    files = _closure([file for source in sources for file in _files(ROOT / source)])
+    # By name and content, not by place: a moved folder holds the same code.
+    contents = sorted(f"{path.name} {_meaning(path)}" for path in files)
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
 
 
 def _files(source: Path) -> list[Path]:
     """A file itself; of a folder all files but hidden and compiled ones."""
     if not source.is_dir():
+        if source.exists() and not source.is_file():  # a device has no end
+            raise ValueError(f"{source} is no file of code")
         return [source]
-    inside = (path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return [
-        path
-        for path in inside
-        if not any(part.startswith(".") for part in path.relative_to(source).parts)
-    ]
+    found = []
+    for number, path in enumerate(source.rglob("*")):
+        if number == MOST_FILES:
+            raise ValueError(f"{source} holds more than {MOST_FILES:,} files")
+        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        if path.is_file() and path.suffix != ".pyc" and not hidden:
+            found.append(path)
+    return found
 
 
 def _closure(start: list[Path]) -> list[Path]:
@@ -120,28 +128,54 @@ def _tree(path: Path) -> ast.Module:
 
 @functools.cache
 def _imports(path: Path) -> list[Path]:
-    names = []
+    files, names = [], []
     for node in _walk(_tree(path)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom):
+            inside = [*([node.module] if node.module else []), *_below(node)]
+            if node.level == 0:
+                names += inside
+            else:  # relative to the package that the file lies in
+                package = path.parents[node.level - 1]
+                files += [file for name in inside for file in _module(package, name)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    files = []
+        elif isinstance(node, ast.Call):
+            names += _named_in_call(node)
     for name in names:
         # A module from outside finds its own helpers beside it.
         folder = ROOT if name.partition(".")[0] in OWN_PACKAGES else path.parent
         if folder == ROOT or not path.is_relative_to(ROOT):
-            base = folder.joinpath(*name.split("."))
-            files += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+            files += _module(folder, name)
     return files
 
 
+def _below(node: ast.ImportFrom) -> list[str]:
+    stem = f"{node.module}." if node.module else ""
+    return [f"{stem}{alias.name}" for alias in node.names if alias.name != "*"]
+
+
+def _module(folder: Path, name: str) -> list[Path]:
+    base = folder.joinpath(*name.split("."))
+    return [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+
+
+def _named_in_call(node: ast.Call) -> list[str]:
+    """The module that `importlib.import_module("name")` or `__import__("name")` names."""
+    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    first = node.args[0] if node.args else None
+    named = isinstance(first, ast.Constant) and isinstance(first.value, str)
+    return [first.value] if named and called in ("import_module", "__import__") else []
+
+
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a tree but what stands under `if TYPE_CHECKING:`, which never runs."""
+    """All nodes of a tree but the body of `if TYPE_CHECKING:`, which never runs."""
     yield tree
     for node in ast.iter_child_nodes(tree):
         test = node.test if isinstance(node, ast.If) else None
-        if not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
+        if "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", "")):
+            for other in node.orelse:
+                yield from _walk(other)
+        else:
             yield from _walk(node)
 
 

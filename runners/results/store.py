@@ -1,14 +1,16 @@
 """What lies on disk of a study: folders, records, failures, and what they say of a cell.
 
 `results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
-`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt`; `leases/`
-says who runs what; `noise/` holds the realised labels; `slurm/` what was submitted.
+`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt` and
+`epochs.running.jsonl`: what an earlier run has left stays whole until the end. `leases/` says who
+runs what; `noise/` holds the realised labels; `slurm/` what was submitted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from runners.results.leases import Leases
 from runners.results.record_model import Provenance, Record
 from runners.system.canonical import sha256_of
 from runners.system.files import read_json, sweep, write_json
+from runners.system.names import is_name
 
 
 class State(enum.StrEnum):
@@ -76,6 +79,7 @@ class CellFolder:
         self.path = path
         self.record, self.failed = path / "record.json", path / "failed.json"
         self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
+        self.running_epochs = path / "epochs.running.jsonl"
         self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -104,6 +108,8 @@ class CellFolder:
 
     def status(self, fingerprint: str | None = None) -> CellStatus:
         """What the files say; `fingerprint` of today's code and data tells done from stale."""
+        if self.path.exists() and not self.path.is_dir():
+            return CellStatus(State.DAMAGED, f"{self.path} is no folder: move it away")
         record = read_json(self.record)
         if record is None and not self.record.exists():
             return self.unfinished()
@@ -133,9 +139,9 @@ class CellFolder:
         )
 
     def finished_epochs(self) -> int:
-        """Epochs that `epochs.jsonl` tells of; those of a killed cell since its checkpoint too."""
+        """Epochs of an attempt that has not ended; those since its checkpoint too."""
         try:
-            return self.epochs.read_bytes().count(b"\n")
+            return self.running_epochs.read_bytes().count(b"\n")
         except OSError:
             return 0
 
@@ -164,13 +170,31 @@ class StudyFolder:
 
     def __init__(self, results: Path, study: str, data_root: Path | None = None) -> None:
         self.path, self.data_root = results / study, data_root
+        self._listed: tuple[int, dict[str, str]] = (-1, {})
         self.cells, self.noise = self.path / "cells", self.path / "noise"
         self.submissions = self.path / "slurm"
         self.study = self.path / "study.json"
         self.leases = Leases(self.path / "leases")
 
     def cell(self, name: str) -> CellFolder:
-        return CellFolder(self.cells / name)
+        """The folder of a cell, also where it still has the name of a former label.
+
+        What names a result is the key, whose first digits end the name.
+        """
+        path = self.cells / name
+        if not path.exists():
+            former = self._by_digits().get(name.rpartition("__")[2])
+            path = path if former is None else self.cells / former
+        return CellFolder(path)
+
+    def _by_digits(self) -> dict[str, str]:
+        """Digits of a key -> name of its folder, of all folders there are now."""
+        with contextlib.suppress(OSError):
+            changed = self.cells.stat().st_mtime_ns
+            if self._listed[0] != changed:
+                names = (entry.name for entry in os.scandir(self.cells))
+                self._listed = changed, {name.rpartition("__")[2]: name for name in names}
+        return self._listed[1]
 
     def prepare(self, study: dict[str, Any]) -> None:
         """Creates the folders and writes `study.json`.
@@ -181,6 +205,14 @@ class StudyFolder:
         self.cells.mkdir(parents=True, exist_ok=True)
         self.noise.mkdir(exist_ok=True)
         write_json(self.study, study)
+
+    def finished_beside(self, keys: set[str]) -> int:
+        """How many finished cells the study file of now names whose keys are none of these."""
+        before = read_json(self.study)
+        listed = before.get("cells") if isinstance(before, dict) else None
+        cells = [cell for cell in listed if isinstance(cell, dict)] if listed else []
+        others = [str(cell.get("name")) for cell in cells if cell.get("key") not in keys]
+        return sum(self.cell(name).record.is_file() for name in others if is_name(name))
 
     def sweep(self, cells: Iterable[str]) -> None:
         """Removes temporary files that killed processes have left in the study and these cells.

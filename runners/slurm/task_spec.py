@@ -31,7 +31,7 @@ class TaskSpec:
     Attributes:
         jobs: by name of the cell.
         results, study: the folder of results and the study's name in it.
-        data_root, checkpoint_every, checkpoint_minutes: see `RunContext`.
+        data_root, checkpoint_every, checkpoint_minutes, cell_timeout: see `RunContext`.
         device: `run.device`.
         cells_per_gpu: cells that share a GPU.
         at_once: cells that run at once in a task without a GPU.
@@ -52,13 +52,15 @@ class TaskSpec:
     minutes: int
     signal_s: int
     wants_gpu: bool
+    cell_timeout: float | None = None
     schema: Literal[2] = 2
 
     @property
     def context(self) -> RunContext:
         """Where data, results and checkpoints are."""
         study = StudyFolder(self.results, self.study)
-        return RunContext(study, self.data_root, self.checkpoint_every, self.checkpoint_minutes)
+        every, minutes = self.checkpoint_every, self.checkpoint_minutes
+        return RunContext(study, self.data_root, every, minutes, self.cell_timeout)
 
 
 _SPEC = TypeAdapter(TaskSpec)
@@ -102,6 +104,7 @@ def write_task_spec(
         data_root=context.data_root,
         checkpoint_every=context.checkpoint_every,
         checkpoint_minutes=context.checkpoint_minutes,
+        cell_timeout=context.cell_timeout,
         device=run.device,
         cells_per_gpu=run.cells_per_gpu,
         at_once=at_once(run, slurm),

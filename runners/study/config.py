@@ -69,7 +69,8 @@ def _with_overrides(
         own = Problems(f"--set {one_line(key)}")
         parsed = parse(value, own) if value.strip() else None
         if key not in known or not equals:
-            near = hint(key, known)
+            ends = [each for each in known if each.rpartition(".")[2] == key]
+            near = f"; did you mean {ends[0]}?" if ends else hint(key, known)
             own = Problems("--set")
             own.add("", f"{shown(text)} is not allowed: must be KEY=VALUE with a schema key{near}")
         problems.extend(own.sentences)

@@ -21,6 +21,8 @@ from runners.study.problems import Problems
 from runners.study.schema import MOST_CELLS
 from runners.system.names import NAME_ALLOWED, is_name
 
+LONGEST_DISPLAY = 64
+
 
 @dataclass(frozen=True)
 class DatasetEntry:
@@ -56,13 +58,14 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class _Setting:
-    """One combination of the lists of an entry: its label if one is given, and checked values."""
+    """One combination of the lists of an entry: label and display if given, and checked values."""
 
     where: str
     name: str
     label: str | None
     values: dict[str, Any]
     varying: list[str]
+    display: str | None = None
 
     def suffix(self, keys: Iterable[str]) -> str:
         return "".join(_suffix(key, self.values[key]) for key in keys)
@@ -103,6 +106,8 @@ def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
         label = each.label or _short(each.name) + each.suffix(each.values)
         if _is_label(label, each.where, problems):
             display = label if each.label or each.values else declaration.display
+            if each.display is not None:
+                display = each.display + "".join(f" {k}={each.values[k]}" for k in each.varying)
             entries.append(MethodEntry(label, display, declaration, each.name, each.values))
     return entries
 
@@ -136,7 +141,11 @@ def _settings(
         label = given.get("label")
         if label is not None and not _is_label(label, where, problems):
             continue
-        values = {key: value for key, value in given.items() if key not in ("name", "label")}
+        display = given.get("display") if registry is methods.REGISTRY else None
+        if display is not None and not _is_display(display, where, problems):
+            continue
+        own = {"name", "label", "display"} if registry is methods.REGISTRY else {"name", "label"}
+        values = {key: value for key, value in given.items() if key not in own}
         for name in _names(given, where, registry, problems):
             for flat, varying in _multiplied(model_of(name), values, where, problems):
                 full = checked(model_of(name), flat, where, problems)
@@ -144,7 +153,7 @@ def _settings(
                     # Of a method its named hyper-parameters count, other values have other sources.
                     kept = flat if registry is methods.REGISTRY else full.keys() - {"name"}
                     chosen = {key: value for key, value in full.items() if key in kept}
-                    each = _Setting(where, name, label, chosen, varying)
+                    each = _Setting(where, name, label, chosen, varying, display)
                     yield replace(each, label=label and label + each.suffix(varying))
 
 
@@ -156,6 +165,14 @@ def _is_label(label: Any, where: str, problems: Problems) -> bool:
     if not is_name(label):
         problems.refuse(f"{where}.label", label, f"{NAME_ALLOWED}: give the entry a short label")
     return is_name(label)
+
+
+def _is_display(text: Any, where: str, problems: Problems) -> bool:
+    fits = isinstance(text, str) and 0 < len(text.strip()) <= LONGEST_DISPLAY and text.isprintable()
+    if not fits:
+        allowed = f"the name in tables, a text of at most {LONGEST_DISPLAY} letters"
+        problems.refuse(f"{where}.display", text, allowed)
+    return fits
 
 
 def _as_mapping(entry: Any, where: str, registry: Registry, problems: Problems) -> dict[str, Any]:
@@ -221,8 +238,14 @@ def _multiplied(
     """
     known = [key for key in model.model_fields if key != "name"]
     unknown = [key for key in given if key not in known]
+    before = dict(itertools.pairwise(given))
     for key in unknown:
-        note_unknown(model, key, where, problems)
+        first = next((k for k, after in before.items() if after == key), None)
+        if given[key] is None and first in known and _is_number(key):
+            text = f"is no key: for several values write {first}: [{given[first]}, {key}]"
+            problems.add(f"{where}.{key}", text)
+        else:
+            note_unknown(model, key, where, problems)
     if unknown:
         return
     given = {key: given[key] for key in known if key in given}
@@ -238,6 +261,14 @@ def _multiplied(
         return
     for values in itertools.product(*choices):
         yield dict(zip(given, values, strict=True)), varying
+
+
+def _is_number(key: Any) -> bool:
+    try:
+        float(key)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _suffix(key: str, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -57,7 +58,8 @@ AXES = {
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     """The cells that fit every `AXIS=a,b` of `--only`: commas are "or", repeats are "and".
 
-    Noises match by name or folder name, methods by name or label.
+    Noises match by folder name, methods by label, which may be patterns (`gce*`); what is no label
+    matches by name.
 
     Raises:
         ConfigError: an unknown axis, a value that no cell has, or no cell that fits them all.
@@ -72,17 +74,26 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
             continue
         wanted = [value.strip() for value in values.split(",")]
         known = list(dict.fromkeys(name for cell in cells for name in AXES[axis](cell)))
+        chosen: set[str] = set()
         for value in wanted:
-            if value not in known:
+            fitting = {cell.key for cell in cells if _fits(value, AXES[axis](cell))}
+            # What is the label of a cell means that label, and else the name of several.
+            exact = {cell.key for cell in cells if value == AXES[axis](cell)[0]}
+            chosen |= exact or fitting
+            if not fitting:
                 allowed = f"one of {shown(', '.join(known), 400)[1:-1]}{hint(value, known)}"
                 problems.append(f"--only: {axis}: {shown(value)} is not allowed: must be {allowed}")
-        left = [cell for cell in left if set(wanted) & set(AXES[axis](cell))]
+        left = [cell for cell in left if cell.key in chosen]
     if not left and not problems:
         given = " ".join(f"--only {text}" for text in only)
         problems.append(f"--only: no cell fits {given} together: must leave at least one cell")
     if problems:
         raise ConfigError(problems)
     return left
+
+
+def _fits(value: str, names: list[str]) -> bool:
+    return value in names or fnmatch.fnmatchcase(names[0], value)
 
 
 def study_json(study: Study, cells: Sequence[Cell]) -> dict[str, Any]:

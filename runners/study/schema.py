@@ -56,7 +56,7 @@ class Axes(_Section):
         json_schema_extra=_allowed("a noise entry or a list of them"),
     )
     method: Entries = Field(
-        description="Methods: a name, or {name, label, hyper-parameters}; a list inside "
+        description="Methods: a name, or {name, label, display, hyper-parameters}; a list inside "
         "multiplies. `package.module:Class` names a method outside the suite.",
         json_schema_extra=_allowed("a method entry or a list of them"),
     )
@@ -144,11 +144,23 @@ class Run(_Section):
     retries: Whole = Field(
         1, ge=0, le=100, description="Tries more after what may pass: a kill, a CUDA error."
     )
+    reuse: bool = Field(
+        True,
+        strict=True,
+        description="Take finished cells over from other studies of the results folder.",
+    )
     checkpoint_every: Whole = Field(
         1, ge=1, le=MOST_EPOCHS, description="Epochs between checkpoints of a cell."
     )
     checkpoint_minutes: Real = Field(
         10.0, gt=0, le=1e6, description="Minutes between checkpoints inside a long epoch."
+    )
+    cell_timeout: Real | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="Minutes without the end of an epoch after which a cell counts as stuck: its "
+        "worker is ended, and the cell tried again; null waits for ever.",
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from runners.system.processes import lives, this_process
+from runners.system.processes import is_tag, lives, this_process
 
 DIGEST = 64
 """Length of the SHA-256 in front of a checked payload, in hexadecimal digits."""
@@ -81,6 +81,8 @@ def sweep(folder: Path, exclusive: bool = False) -> bool:
     others = False
     for path in folder.glob("*.tmp.*"):
         tag = path.name.rpartition(".tmp.")[2]
+        if not is_tag(tag):  # a person's own file
+            continue
         alive = False if exclusive else lives(tag)
         try:
             old = alive is None and time.time() - path.stat().st_mtime > ABANDONED_S

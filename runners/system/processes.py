@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,20 @@ class ProcessId:
         return f"{self.machine}-{self.pid}-{self.start}"
 
     def lives(self) -> bool | None:
-        """Whether the process runs; None for one of another machine, which cannot be seen."""
+        """Whether the process runs; None where that cannot be seen: on another machine, or another
+        user's where /proc hides these.
+        """
         return _lives(self.machine, self.pid, self.start)
 
 
 def this_process() -> ProcessId:
     """The calling process."""
     return ProcessId(socket.gethostname(), _machine(), os.getpid(), _start(os.getpid()) or "")
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is the tag of a process."""
+    return re.fullmatch(r"[0-9a-f]{12}-\d+-\d*", text) is not None
 
 
 def lives(tag: str) -> bool | None:
@@ -51,22 +59,24 @@ def lives(tag: str) -> bool | None:
 def _lives(machine: str, pid: int, start: str) -> bool | None:
     if machine != _machine():
         return None
-    if Path("/proc/self/stat").exists():
-        return _start(pid) == start
+    found = _start(pid)
+    if found is not None:
+        return found == start
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        return None  # /proc may hide it (hidepid=2), and its number may have gone to another
+    return not Path("/proc/self/stat").exists()  # where there is one, it only waits to be reaped
 
 
 @functools.cache
 def _machine() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        name = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        # With the host's name: machines that were cloned while they ran share a boot.
+        name = f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         name = socket.gethostname()
     return hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -112,6 +112,14 @@ class Hungry(Fit):
         self.fed = True
         return loss
 
+@register(Declaration("orphaning", "Orphaning"))
+class Orphaning(Fit):
+    def logged(self, loss):
+        if os.fork() == 0:  # holds all that this process has open, its pipe too
+            time.sleep(60)
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
 @register(Declaration("starved", "Starved"))
 class Starved(Fit):
     def logged(self, loss):

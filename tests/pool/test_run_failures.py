@@ -52,7 +52,7 @@ def test_other_cells_finish_and_the_exit_code_is_1(failed):
     again = (
         f"{folder / 'study.yaml'} --results {folder / 'results'} {' '.join(ONCE)} --retry-failed"
     )
-    assert f"3 cells failed; retry them: python {RUN_GRID} {again}" in run.stderr
+    assert f"3 cells failed; retry: python {RUN_GRID} {again}" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -173,3 +173,22 @@ def test_ctrl_c_ends_the_workers_keeps_what_is_finished_and_says_how_to_go_on(tm
     assert set(records(results)) == {"cross_entropy"}
     endless = cell_folder(results, "Endless")
     assert not (endless / "record.json").exists() and not (endless / "failed.json").exists()
+
+
+def test_a_worker_that_dies_beside_a_living_child_of_its_own_does_not_hang_the_run(tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["misbehaving:Orphaning", "gce"], epochs=1)
+    began = time.monotonic()
+    with (tmp_path / "said").open("w") as said:  # not a pipe, which the child would hold open
+        line = command(study, tmp_path / "results", *ONCE)
+        run = subprocess.run(line, stdout=said, stderr=said, env=environment(tmp_path))
+    assert run.returncode == 1 and set(records(tmp_path / "results")) == {"gce"}
+    assert time.monotonic() - began < 45  # the child lives for a minute
+
+
+def test_a_cell_that_says_nothing_for_too_long_is_ended_and_tried_again(tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["misbehaving:Endless", "gce"], epochs=1)
+    limit = ["--set", "run.cell_timeout=0.1", "--set", "run.retries=1"]
+    run = run_grid(study, tmp_path / "results", *limit, folder=tmp_path, PID_FILE=tmp_path / "pid")
+    assert run.returncode == 1 and set(records(tmp_path / "results")) == {"gce"}
+    assert "no epoch ended within 0.1 minutes (run.cell_timeout)" in run.stderr
+    assert failure(tmp_path, "Endless")["attempts"] == 2

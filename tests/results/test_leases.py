@@ -40,6 +40,25 @@ def leases(tmp_path: Path) -> Iterator[Leases]:
     assert not list(made.folder.iterdir())
 
 
+def test_a_heartbeat_far_ahead_of_the_present_is_nobodys(leases, monkeypatch):
+    lease = taken_from_afar(leases, monkeypatch)
+    lease._stop.set()
+    assert not take(leases)
+    later = time.time() + 10 * SILENT_S
+    os.utime(only_file(leases), (later, later))
+    assert take(leases)
+
+
+def test_a_process_that_proc_hides_is_not_taken_for_dead(monkeypatch):
+    def no_permission(pid: int, number: int) -> None:
+        raise PermissionError
+
+    hidden = replace(this_process(), pid=2**22 + 1)  # /proc has no such folder, as with hidepid=2
+    assert hidden.lives() is False
+    monkeypatch.setattr(os, "kill", no_permission)
+    assert hidden.lives() is None
+
+
 def only_file(leases: Leases) -> Path:
     (path,) = leases.folder.iterdir()
     return path

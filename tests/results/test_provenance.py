@@ -74,6 +74,43 @@ def test_a_file_that_nothing_imports_does_not_count(tmp_path, monkeypatch):
     assert one == two
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from .helper import factor",
+        "from . import helper",
+        "import importlib\nhelper = importlib.import_module('methods.helper')",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from x import y\nelse:\n"
+        "    from methods.helper import factor",
+    ],
+    ids=["relative", "relative package", "importlib", "else of TYPE_CHECKING"],
+)
+def test_every_way_of_importing_is_seen(code, tmp_path, monkeypatch):
+    one = fingerprint_of(tmp_path / "a", monkeypatch, code)
+    assert fingerprint_of(tmp_path / "b", monkeypatch, code, "factor = 3\n") != one
+
+
+def test_a_package_from_outside_may_move(tmp_path):
+    prints = []
+    for place, row in (("a", "1,2"), ("z/deeper", "1,2"), ("c", "1,3")):
+        folder = tmp_path / place / "plugin"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("from .helper import factor\n")
+        (folder / "helper.py").write_text(HELPER)
+        (folder / "table.csv").write_text(row)
+        prints.append(provenance.fingerprint([str(folder)]))
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_sources_without_end_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "MOST_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.py").touch()
+    for source, reason in (("/dev/zero", "no file of code"), (str(tmp_path), "more than 2 files")):
+        with pytest.raises(ValueError, match=reason):
+            provenance.fingerprint([source])
+
+
 def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
     file = tmp_path / "study.yaml"
     file.write_text(
@@ -94,5 +131,7 @@ def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_pat
     folder.write_record({name: part for name, part in made.items() if name != "record_sha256"})
     assert folder.status("yesterday").state == State.DONE
     assert folder.status("today").state == State.STALE
+    assert folder.status("yesterday of other data").state == State.STALE
+    assert folder.status("yesterday ?").state == State.DONE  # the data are gone: who knows
     folder.record.write_text(folder.record.read_text().replace('"total_s": 0.5', '"total_s": 0.9'))
     assert folder.status("yesterday").state == State.DAMAGED

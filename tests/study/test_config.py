@@ -120,6 +120,23 @@ def test_labels_name_what_a_variant_sets(tmp_path):
     ]
 
 
+def test_a_list_without_brackets_is_told_how_to_write_it(tmp_path):
+    found = problems(tmp_path, STUDY, "axes.noise=[{name: symmetric, rate: 0.4, 0.6}]")
+    assert found == [
+        "--set: axes.noise[0].0.6: is no key: for several values write rate: [0.4, 0.6]"
+    ]
+
+
+def test_a_variant_has_a_name_for_tables(tmp_path):
+    entry = "axes.method=[{name: gce, q: 0.5, display: 'GCE, q = 0.5'}, {name: gce, q: [0.6, 0.8], "
+    made = cells(load(tmp_path, STUDY, entry + "display: GCE}]"))
+    shown = [cell.display for cell in made]
+    assert shown == ["GCE, q = 0.5", "GCE q=0.6", "GCE q=0.8"]
+    assert [cell.label for cell in made] == ["gce-q0.5", "gce-q0.6", "gce-q0.8"]
+    found = problems(tmp_path, STUDY, 'axes.method=[{name: gce, display: "a\\nb"}]')
+    assert len(found) == 1 and "the name in tables" in found[0]
+
+
 def test_lists_inside_entries_multiply(tmp_path):
     study = load(tmp_path, STUDY, "axes.noise={name: [symmetric, pair_flip], rate: [0.1, 0.2]}")
     assert [(entry.params["name"], entry.params["rate"]) for entry in study.noises] == [
