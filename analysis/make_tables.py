@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from analysis import command, criteria, formats, frames, tables
+from analysis import command, criteria, findings, formats, frames, tables
 from analysis.records import Study
 from runners.system.files import write_text
 
@@ -54,6 +54,10 @@ def _tables(study: Study, chosen: list[str], metric: str, folder: Path) -> None:
     if combined:
         text = formats.markdown(tables.build(study, frame, combined, metric))
         written.append(write_text(folder / f"{metric}.md", text))
+    if combined and frame["done"].any():
+        said = findings.text(frame, combined, list(study.records.values()))
+        written.append(write_text(folder / f"findings_{metric}.md", said))
+        printed.append(said)
     print("\n".join([*printed, *study.sentences()]))
     print(f"Tables of study {study.name} are in {folder}: {', '.join(p.name for p in written)}\n")
 

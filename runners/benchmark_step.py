@@ -33,16 +33,19 @@ from runners.speed.bench import (
 )
 from runners.speed.speed_files import JSON_HELP, write_rows
 
-Key = tuple[str, str]
-"""Method and variant."""
+Key = tuple[str, str, str]
+"""Method, variant and precision."""
+BASE = ("cross_entropy", "", "float32")
+"""What everything is compared with."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cost of one variant; milliseconds a step, ratios to cross-entropy, MiB above base."""
+    """Cost of one variant: ms a step, ratios to cross-entropy in float32, MiB above base."""
 
     method: str
     variant: str
+    precision: str
     network: str
     device: str
     min_ms: float
@@ -75,7 +78,9 @@ def measured_times(
     options: argparse.Namespace, device: torch.device
 ) -> dict[Key, list[tuple[float, float]]]:
     """Wall and busy milliseconds of every timed step, all variants interleaved."""
-    wanted = variants_of(options.methods, options.against is not None)
+    variants = variants_of(options.methods, options.against is not None)
+    precisions = ["float32", "bf16"] if options.amp else ["float32"]
+    wanted = [(*variant, precision) for variant in variants for precision in precisions]
     benches = {key: Bench(*key, options.network, device) for key in wanted}
     for _ in range(options.warmup):
         for bench in benches.values():
@@ -97,7 +102,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Row]:
         )
         for key, taken in measured_times(options, device).items()
     }
-    base = summary["cross_entropy", ""]
+    base = summary[BASE]
     return [
         Row(
             *key,
@@ -109,7 +114,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Row]:
             images_per_s=round(1e3 * BATCH / median, 1),
             ratio_min=round(low / base[0], 3),
             ratio_cpu=round(busy / base[2], 3),
-            ideal_ratio=ideal_ratio(*key),
+            ideal_ratio=ideal_ratio(*key[:2]) if key[2] == "float32" else None,
             peak_mb=peak_of(key, options),
         )
         for key, (low, median, busy) in summary.items()
@@ -124,8 +129,8 @@ def peak_of(key: Key, options: argparse.Namespace) -> float:
     return float(asked.stdout.strip().splitlines()[-1])
 
 
-def print_peak(name: str, variant: str, network: str, device: torch.device) -> None:
-    bench = Bench(name, variant, network, device)
+def print_peak(key: Key, network: str, device: torch.device) -> None:
+    bench = Bench(*key, network, device)
     reset_peak_memory(device)
     base = peak_memory_mb(device)
     for _ in range(3):
@@ -135,15 +140,15 @@ def print_peak(name: str, variant: str, network: str, device: torch.device) -> N
 
 def table(rows: list[Row]) -> str:
     """The rows as aligned text."""
-    head = ("method", "variant", "min ms", "median ms", "busy ms", "images/s")
+    head = ("method", "variant", "precision", "min ms", "median ms", "busy ms", "images/s")
     head = (*head, "x CE (min)", "x CE (cpu)", "ideal", "peak MB")
     lines = [head]
     for row in rows:
         values = list(asdict(row).values())
-        lines.append(tuple("" if v is None else str(v) for v in values[:2] + values[4:]))
+        lines.append(tuple("" if v is None else str(v) for v in values[:3] + values[5:]))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     return "\n".join(
-        "  ".join(cell.rjust(w) if i > 1 else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
+        "  ".join(cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
         for pairs in (list(zip(line, widths, strict=True)) for line in lines)
     )
 
@@ -158,7 +163,8 @@ def main() -> int:
     parser.add_argument("--warmup", type=int, default=2, help="untimed steps (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="intra-op threads (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help=JSON_HELP)
-    parser.add_argument("--peak", nargs=2, metavar=("METHOD", "VARIANT"), help=argparse.SUPPRESS)
+    parser.add_argument("--amp", action="store_true", help="also in bf16 (protocol.amp: bf16)")
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         print("--device: cuda is not possible: torch sees no GPU here; use cpu", file=sys.stderr)
@@ -166,7 +172,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     if options.peak:
-        print_peak(*options.peak, options.network, device)
+        print_peak(tuple(options.peak), options.network, device)
         return 0
     rows = measure(options, device)
     print(f"{options.network}, batch {BATCH}, {device_name(device)}, {options.threads} thread(s)")

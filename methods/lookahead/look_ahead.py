@@ -27,7 +27,7 @@ from torch.func import functional_call
 
 from methods.lookahead.autograd import tangent
 from methods.lookahead.random_state import RandomState
-from methods.lookahead.traced import recorded
+from methods.lookahead.traced import Recording, recorded
 
 
 class LookAhead:
@@ -86,10 +86,12 @@ class LookAhead:
             found = _gradient(clean_loss, self.parameters.values())
             direction = {n: g for n, g in zip(theta, found, strict=True) if g is not None}
             self.clean_loss = clean_loss.detach()
-            logits = self._in_float32(theta) if mixed else self.logits
+            recording, logits = self._recording, self.logits
+            if mixed:
+                recording, logits = self._in_float32(theta)
             used = {name: theta[name] for name in direction}
-            if self._recording is not None and not mixed and not self._drew:
-                along = self._recording.tangent(direction)
+            if recording is not None and not self._drew:
+                along = recording.tangent(direction)
                 if along is not None:
                     return along
             return tangent(logits, used, direction)
@@ -98,10 +100,11 @@ class LookAhead:
         """Buffers into which a pass may write without moving the network's own."""
         return {name: buffer.clone() for name, buffer in self.network.named_buffers()}
 
-    def _in_float32(self, theta: dict[str, Tensor]) -> Tensor:
-        """The logits once more, without autocast, of the same random numbers."""
-        with self._random.replayed():
-            return functional_call(self.network, theta | self._copied_buffers(), (self.images,))
+    def _in_float32(self, theta: dict[str, Tensor]) -> tuple[Recording | None, Tensor]:
+        """The pass once more, without autocast, of the same random numbers: record and logits."""
+        values = theta | self._copied_buffers()
+        with self._random.replayed(), recorded(self.network, self.images) as recording:
+            return recording, functional_call(self.network, values, (self.images,))
 
 
 def _moved(parameter: Tensor, gradient: Tensor | None, rate: float) -> Tensor:

@@ -87,6 +87,9 @@ def run_cell(
     check_lease()
     write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
+    if context.keep_weights:
+        weights = method.network.state_dict()
+        write_atomically(folder.network, lambda file: torch.save(weights, file))
     write_atomically(folder.epochs, lambda file: file.write(lines.encode()))
     folder.write_record(result)
     folder.running_epochs.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ class RunContext:
         checkpoint_every: epochs between checkpoints.
         checkpoint_minutes: between checkpoints inside an epoch.
         cell_timeout: minutes without the end of an epoch after which a cell counts as stuck.
+        keep_weights: whether the trained network of each cell stays beside its record.
         warning: what a record must tell of the place, such as a GPU that torch does not see.
         threads: intra-op threads of a worker; other than 1 only to measure what it would cost.
     """
@@ -27,5 +28,6 @@ class RunContext:
     checkpoint_every: int = 1
     checkpoint_minutes: float = 10.0
     cell_timeout: float | None = None
+    keep_weights: bool = False
     warning: str = ""
     threads: int = 1

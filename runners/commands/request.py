@@ -62,8 +62,14 @@ class Request:
         root, run = self.folder.data_root, self.study.run
         needing = [cell for cell in plan.cells if self.wanted(plan.shown(cell.name))]
         check_data(needing, root, self.options.study)
-        every, minutes = run.checkpoint_every, run.checkpoint_minutes
-        return RunContext(self.folder, root, every, minutes, run.cell_timeout)
+        return RunContext(
+            self.folder,
+            root,
+            run.checkpoint_every,
+            run.checkpoint_minutes,
+            run.cell_timeout,
+            run.keep_weights,
+        )
 
     def look(self) -> tuple[Plan, str]:
         """The plan as it is now, and a sentence where the queue gave no answer."""

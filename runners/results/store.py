@@ -79,6 +79,7 @@ class CellFolder:
         self.path = path
         self.record, self.failed = path / "record.json", path / "failed.json"
         self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
+        self.network = path / "network.pt"
         self.running_epochs = path / "epochs.running.jsonl"
         self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 

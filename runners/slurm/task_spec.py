@@ -31,7 +31,8 @@ class TaskSpec:
     Attributes:
         jobs: by name of the cell.
         results, study: the folder of results and the study's name in it.
-        data_root, checkpoint_every, checkpoint_minutes, cell_timeout: see `RunContext`.
+        data_root, checkpoint_every, checkpoint_minutes, cell_timeout, keep_weights: see
+            `RunContext`.
         device: `run.device`.
         cells_per_gpu: cells that share a GPU.
         at_once: cells that run at once in a task without a GPU.
@@ -53,14 +54,21 @@ class TaskSpec:
     signal_s: int
     wants_gpu: bool
     cell_timeout: float | None = None
+    keep_weights: bool = False
     schema: Literal[2] = 2
 
     @property
     def context(self) -> RunContext:
         """Where data, results and checkpoints are."""
         study = StudyFolder(self.results, self.study)
-        every, minutes = self.checkpoint_every, self.checkpoint_minutes
-        return RunContext(study, self.data_root, every, minutes, self.cell_timeout)
+        return RunContext(
+            study,
+            self.data_root,
+            self.checkpoint_every,
+            self.checkpoint_minutes,
+            self.cell_timeout,
+            self.keep_weights,
+        )
 
 
 _SPEC = TypeAdapter(TaskSpec)
@@ -105,6 +113,7 @@ def write_task_spec(
         checkpoint_every=context.checkpoint_every,
         checkpoint_minutes=context.checkpoint_minutes,
         cell_timeout=context.cell_timeout,
+        keep_weights=context.keep_weights,
         device=run.device,
         cells_per_gpu=run.cells_per_gpu,
         at_once=at_once(run, slurm),

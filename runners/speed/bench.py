@@ -10,6 +10,7 @@ import networks
 from methods.base import Batch, Method, Task
 from methods.declaration import Privileges
 from runners.cell.batches import EndlessBatches, ImageSet
+from runners.cell.trainer import autocast
 from runners.speed.double_backward import DOUBLE_BACKWARD
 
 CLASSES, BATCH, CLEAN, BATCHES = 10, 128, 250, 4
@@ -47,9 +48,17 @@ def ideal_ratio(method: str, variant: str) -> float | None:
 
 
 class Bench:
-    """One variant at work: a method past its warm-up and a few batches of random images."""
+    """One variant at work: a method past its warm-up and a few batches of random images.
 
-    def __init__(self, name: str, variant: str, network: str, device: torch.device) -> None:
+    Args:
+        precision: "float32", or "bf16" as with `protocol.amp: bf16`.
+    """
+
+    def __init__(
+        self, name: str, variant: str, precision: str, network: str, device: torch.device
+    ) -> None:
+        self.protocol = {"amp": "none" if precision == "float32" else precision}
+        self.device = device
         channels, size = SHAPES.get(network, OTHER_SHAPE)
         rng = np.random.default_rng(0)
         count = BATCH * BATCHES
@@ -76,7 +85,8 @@ class Bench:
         self.count = 0
 
     def step(self) -> None:
-        self.method.step(self.batches[self.count % BATCHES])
+        with autocast(self.protocol, self.device):
+            self.method.step(self.batches[self.count % BATCHES])
         self.count += 1
 
 

@@ -149,6 +149,11 @@ class Run(_Section):
         strict=True,
         description="Take finished cells over from other studies of the results folder.",
     )
+    keep_weights: bool = Field(
+        False,
+        strict=True,
+        description="Keep the trained network of each cell as `network.pt` (torch.load).",
+    )
     checkpoint_every: Whole = Field(
         1, ge=1, le=MOST_EPOCHS, description="Epochs between checkpoints of a cell."
     )
