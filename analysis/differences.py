@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis import samples
 from analysis.records import Study
 
 # what two runs of the same cell may differ in
@@ -21,9 +20,6 @@ NOT_RESULTS = frozenset(
 RESULTS_OF_PROVENANCE = ("data_sha256", "split_sha256")
 CLOCKS = frozenset({"seconds", "train_seconds"})
 
-# what numpy raises on files that are no archive of arrays, or a damaged one
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError)
-UNREADABLE += (zipfile.BadZipFile, zlib.error)
 MISSING = "missing"
 LONGEST = 60  # characters of a value in a sentence
 ABSENT = object()  # stands for a value that only the other side has
@@ -177,7 +173,7 @@ def _timeless(lines: list[Any]) -> list[Any]:
 def _of_samples(ours: Path, theirs: Path) -> str | None:
     a, b = (_samples(folder / "samples.npz") for folder in (ours, theirs))
     wrong = [
-        f"{samples} in {side}" for samples, side in ((a, "A"), (b, "B")) if isinstance(samples, str)
+        f"{trouble} in {side}" for trouble, side in ((a, "A"), (b, "B")) if isinstance(trouble, str)
     ]
     if wrong:
         return f"samples.npz: {', '.join(wrong)}"
@@ -190,9 +186,8 @@ def _samples(path: Path) -> dict[str, np.ndarray] | str:
     if not path.is_file():
         return "missing"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
-    except UNREADABLE:
+        return samples.load(path)
+    except samples.UNREADABLE:
         return "unreadable"
 
 

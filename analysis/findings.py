@@ -24,12 +24,12 @@ GROUPS = {
 }
 
 
-def half_width(differences: Sequence[float]) -> float:
+def half_width(differences: Sequence[float], level: float = LEVEL) -> float:
     """Half of the t interval of a mean; infinite for one value."""
     spread = summary(differences)
     if spread.n < 2:
         return math.inf
-    return float(stats.t.ppf((1 + LEVEL) / 2, spread.n - 1)) * spread.sd / math.sqrt(spread.n)
+    return float(stats.t.ppf((1 + level) / 2, spread.n - 1)) * spread.sd / math.sqrt(spread.n)
 
 
 def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:

@@ -1,11 +1,15 @@
 """Pack a finished study into the form that is committed: study.json and records.jsonl.
 
-python analysis/pack_study.py results/default [--out results/reference/default]
+python analysis/pack_study.py results/default [--out results/reference/default] [--samples MB]
+
+With `--samples` also samples.npz: the columns of every cell's samples as `<8 digits>/<column>`, by
+the first digits of its key, fractions in half precision, if it is no larger than so many MB.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -13,12 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from analysis import command, records
+import numpy as np
+
+from analysis import command, records, samples
 from analysis.records import Study
 from runners.system.canonical import SCHEMA
 from runners.system.console import counted
 from runners.system.errors import UserError
-from runners.system.files import write_text
+from runners.system.files import write_atomically, write_text
 
 
 def main() -> None:
@@ -28,6 +34,9 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: results/reference/<study>"
     )
+    parser.add_argument(
+        "--samples", type=float, metavar="MB", help="also pack the samples, of at most this size"
+    )
     arguments = parser.parse_args()
     study = records.load(arguments.study)
     if study.packed:
@@ -35,7 +44,10 @@ def main() -> None:
     if not study.records:
         raise UserError(f"{study.folder} has no finished cell to pack")
     folder = arguments.out or ROOT / "results" / "reference" / study.name
+    packed = None if arguments.samples is None else _samples(study, arguments.samples)
     size = pack(study, folder)
+    if packed is not None:
+        write_atomically(folder / "samples.npz", lambda file: file.write(packed))
     for sentence in study.sentences():
         print(sentence)
     print(
@@ -69,6 +81,29 @@ def pack(study: Study, folder: Path) -> int:
     path = write_text(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
     write_text(folder / "study.json", json.dumps(head, indent=1) + "\n")
     return path.stat().st_size
+
+
+def _samples(study: Study, most_mb: float) -> bytes:
+    """The packed samples of all finished cells.
+
+    Raises:
+        UserError: they would be larger, or those of a cell are not as they were written.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for key, record in study.records.items():
+        found = samples.read(study.sources[key] / "samples.npz", record)
+        if found is None:
+            raise UserError(f"{study.planned[key]}: samples.npz is not as it was written")
+        columns |= {f"{key[:8]}/{name}": _narrow(column) for name, column in found.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **columns)
+    if (size := buffer.tell() / 1e6) > most_mb:
+        raise UserError(f"--samples: {most_mb:g} is too little: the samples take {size:.1f} MB")
+    return buffer.getvalue()
+
+
+def _narrow(column: np.ndarray) -> np.ndarray:
+    return column.astype(np.float16) if column.dtype.kind == "f" else column
 
 
 if __name__ == "__main__":

@@ -90,10 +90,7 @@ class Study:
         """What a reader of any table or figure of this study should know, one sentence each."""
         said = []
         if not self.records:
-            said.append(
-                f"Study {self.name}: none of its {counted(len(self.cells), 'cell')} is finished "
-                "yet."
-            )
+            said.append(f"Study {self.name}: no cell of {len(self.cells)} is finished yet.")
         elif len(self.records) < len(self.cells):
             said.append(
                 f"Study {self.name}: {len(self.records)} of its {counted(len(self.cells), 'cell')} "

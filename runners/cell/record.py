@@ -23,6 +23,7 @@ from runners.cell.noisy_labels import NO_CLASS
 from runners.cell.splits import Split
 from runners.cell.tracking import Tracker
 from runners.results import provenance
+from runners.results.samples import array_sha256, samples_sha256
 from runners.system.canonical import RESULTS_VERSION, SCHEMA, sha256_of
 
 if TYPE_CHECKING:
@@ -178,15 +179,6 @@ def weights_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def array_sha256(*arrays: np.ndarray) -> str:
-    """SHA-256 over dtypes, shapes and bytes of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
 def sample_arrays(
     split: Split,
     final: evaluation.Outputs,
@@ -229,8 +221,3 @@ def _columns(prefix: str, means: dict[str, Tensor]) -> dict[str, np.ndarray]:
 
 def _numbers(values: Tensor, dtype: type = np.float32) -> np.ndarray:
     return values.float().cpu().numpy().astype(dtype)
-
-
-def samples_sha256(samples: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names and contents of the columns of `samples.npz`."""
-    return sha256_of({name: array_sha256(column) for name, column in samples.items()})

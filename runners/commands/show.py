@@ -11,7 +11,7 @@ from runners.monitor.logs import describe_logs
 from runners.monitor.plan_text import describe
 from runners.monitor.queue import was_sent
 from runners.monitor.status import describe_status
-from runners.pool.devices import choose_devices
+from runners.pool.devices import choose_devices, lacks_bf16
 from runners.system.command_line import command_line
 
 LOOK_S = 2.0
@@ -29,7 +29,11 @@ def plan(request: Request) -> int:
     if study.run.backend == "slurm":  # here may be none of the devices there
         workers = study.slurm.max_running or len(request.selected)
     else:
-        workers = len(choose_devices(study.run))
+        devices = choose_devices(study.run)
+        workers = len(devices)
+        if study.protocol.amp == "bf16" and devices[0] == "cpu" and lacks_bf16():
+            said = "this processor has no native bf16 and takes longer with it than without"
+            print(f"protocol.amp: bf16: {said}", file=sys.stderr)
     print(describe(now, workers, request.options.cells))
     return 0
 

@@ -43,6 +43,15 @@ def count_cores(group: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, cores or 1)
 
 
+def lacks_bf16(info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this processor is known to compute bf16 by way of float32."""
+    try:
+        words = set(info.read_text(encoding="utf-8").split())
+    except OSError:
+        return False
+    return not words & {"avx512_bf16", "amx_bf16", "bf16"}
+
+
 def _quota(file: Path) -> tuple[int | None, int | None]:
     """The whole numbers of a file of a control group; None where there is none or no limit."""
     try:

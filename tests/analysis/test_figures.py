@@ -150,5 +150,5 @@ def test_a_study_without_finished_cells_draws_nothing_and_says_so(tmp_path):
     folder = write_study(tmp_path / "made", [cell("gce", SYMMETRIC, 0)], [])
     done = run(folder)
     assert done.returncode == 0, done.stderr
-    assert "none of its 1 cells is finished yet" in done.stdout
+    assert "no cell of 1 is finished yet" in done.stdout
     assert not (folder / "figures").exists()

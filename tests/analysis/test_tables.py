@@ -256,7 +256,7 @@ def test_the_command_prints_the_tables_and_writes_them_beside_the_study(tmp_path
     assert done.returncode == 0, done.stderr
     written = sorted(path.name for path in (study.folder / "tables").iterdir())
     names = [f"accuracy_{c}.{s}" for c in ("last", "noisy_val") for s in ("csv", "md", "tex")]
-    assert written == sorted([*names, "accuracy.md"])
+    assert written == sorted([*names, "accuracy.md", "findings_accuracy.md"])
     assert (GOLDEN / "accuracy_last.md").read_text(encoding="utf-8") in done.stdout
     combined = (study.folder / "tables" / "accuracy.md").read_text(encoding="utf-8")
     assert "Symmetric 0.4: last | Symmetric 0.4: noisy val" in combined
@@ -267,7 +267,7 @@ def test_a_study_without_finished_cells_is_a_table_of_zeros(tmp_path):
     done = run(folder, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "\N{EN DASH} (0/3)" in done.stdout
-    assert "none of its 3 cells is finished yet" in done.stdout
+    assert "no cell of 3 is finished yet" in done.stdout
     assert not (folder / "tables").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.pool.devices import count_cores
+from runners.pool.devices import count_cores, lacks_bf16
 from tests.helpers.cli import ROOT, environment, run_grid, write_study
 
 TABLES = ROOT / "analysis" / "make_tables.py"
@@ -99,6 +99,15 @@ def test_the_quota_of_a_control_group_counts_as_cores(tmp_path, monkeypatch, fil
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert count_cores(tmp_path) == (8 if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("flags", "lacks"), [("fpu avx512_bf16", False), ("fp asimd bf16", False), ("fpu avx2", True)]
+)
+def test_a_plan_in_bf16_says_where_the_processor_lacks_it(tmp_path, flags, lacks):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    assert lacks_bf16(tmp_path / "cpuinfo") == lacks
+    assert not lacks_bf16(tmp_path / "nothing")  # unknown
 
 
 def test_windows_is_refused_in_a_sentence(folder):

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from runners.cell.record import samples_sha256
+from runners.results.samples import samples_sha256
 from runners.system.canonical import sha256_of
 from tests.helpers.cli import cell_folder, timeless
 
