@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+import textwrap
+from collections.abc import Callable, Collection
 
 import matplotlib as mpl
 import pandas as pd
@@ -17,6 +18,8 @@ from analysis.seed_statistics import summary
 from analysis.style import PAGE_WIDTH, STYLE, Look, looks
 
 PANELS_IN_A_ROW = 3
+LONGEST_NAME, LETTERS_IN_A_ROW = 40, 100
+"""Letters of a line in a legend, and of all its columns with their marks."""
 
 
 def _panels(count: int, height: float, rows_each: int, share: bool) -> tuple[Figure, list]:
@@ -47,17 +50,20 @@ def _panels(count: int, height: float, rows_each: int, share: bool) -> tuple[Fig
     return figure, panels[:count]
 
 
-def _legend(figure: Figure, shown: Iterable[Look], frame: pd.DataFrame, spread: str) -> None:
+def _legend(figure: Figure, shown: Collection[Look], frame: pd.DataFrame, spread: str) -> None:
     """One legend below all panels, with the marks and what bars or bands mean as its title."""
     finished = frame[frame["done"]].groupby(["dataset", "noise_slug", "label"]).size()
     low, high = int(finished.min()), int(finished.max())
     seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
     remark = "one seed" if high == 1 else f"{spread} {seeds}"
-    handles = [Line2D([], [], label=look.name, **look.line()) for look in shown]
+    names = {look: textwrap.fill(look.name, LONGEST_NAME) for look in shown}
+    handles = [Line2D([], [], label=name, **look.line()) for look, name in names.items()]
+    longest = max(len(line) for name in names.values() for line in name.splitlines())
+    columns = max(1, min(4, len(handles), LETTERS_IN_A_ROW // (longest + 6)))
     title = "; ".join([*notes.privilege_legend(frame), remark])
     figure.legend(
         handles=handles, title=title, loc="outside lower center", frameon=False,
-        ncols=min(4, len(handles)), columnspacing=1.6, handlelength=2.6,
+        ncols=columns, columnspacing=1.6, handlelength=2.6,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from runners.monitor.queue import was_sent
 from runners.monitor.status import describe_status
 from runners.pool.devices import choose_devices, lacks_bf16
 from runners.system.command_line import command_line
+from runners.system.errors import UserError
 
 LOOK_S = 2.0
 """Seconds between two looks of `--watch` at a study that was never submitted."""
@@ -22,7 +23,10 @@ def plan(request: Request) -> int:
     """What a run would do, and how long it may take."""
     study = request.study
     now, no_answer = request.look()
-    request.context(now)  # a data set that is missing is a mistake here already
+    try:
+        request.context(now)
+    except UserError as error:  # which a run would end in
+        print(f"not ready to run: {error}", file=sys.stderr)
     for sentence in (*now.warnings, no_answer):
         if sentence:
             print(sentence, file=sys.stderr)

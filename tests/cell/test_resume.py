@@ -251,10 +251,23 @@ def test_a_record_names_all_processors_of_its_attempts_in_order(place, monkeypat
 def test_lines_of_epochs_after_the_checkpoint_are_cut(place):
     cell = cell_of("cross_entropy")
     folder = cut_off(cell, place, 3)
-    with folder.epochs.open("a") as file:
+    lines = folder.running_epochs
+    with lines.open("a") as file:
         file.write('{"epoch": 99, "half a li')
     cut_off(cell, place, 2)  # killed again, before it came as far
-    assert [json.loads(line)["epoch"] for line in folder.epochs.read_text().splitlines()] == [1, 2]
+    assert [json.loads(line)["epoch"] for line in lines.read_text().splitlines()] == [1, 2]
+
+
+def test_a_result_stays_whole_until_the_run_that_replaces_it_has_ended(place):
+    cell = cell_of("cross_entropy")
+    finish(cell, place)
+    folder = place.study.cell(cell.name)
+    before = {path: path.read_bytes() for path in (folder.record, folder.epochs, folder.samples)}
+    cut_off(cell, place, 3)  # as --rerun-stale does
+    assert {path: path.read_bytes() for path in before} == before
+    assert folder.finished_epochs() == 3
+    finish(cell, place)
+    assert folder.finished_epochs() == 0 and not folder.running_epochs.exists()
 
 
 def test_checkpoints_come_every_so_many_epochs_and_minutes(tmp_path):

@@ -40,6 +40,12 @@ def test_what_a_dead_process_was_writing_is_removed_and_what_a_live_one_writes_i
     assert ABANDONED_S < 1e5
 
 
+def test_a_persons_own_files_stay(tmp_path):
+    own = [left(tmp_path, tag, 1e6) for tag in ("bak", "2026-01-01", "mine-1-2")]
+    sweep(tmp_path, exclusive=True)
+    assert all(path.exists() for path in own)
+
+
 @pytest.mark.parametrize("tag", [DEAD, FAR, this_process().tag], ids=["dead", "far", "own"])
 def test_whoever_owns_a_folder_removes_all_of_them(tmp_path, tag):
     path = left(tmp_path, tag)

@@ -77,12 +77,23 @@ def test_a_study_of_four_kinds_from_outside_runs_and_its_records_say_so(tmp_path
     assert f"dark: {count} training images (mean over seeds) belong to none of the" in table
     again = run_grid(study, results, "--data", str(data), "--status", folder=tmp_path)
     assert "2 cells: 2 done" in again.stdout
+    original = (data / "squares.npz").read_bytes()
+    with np.load(data / "squares.npz") as file:
+        arrays = {name: file[name].copy() for name in file.files}
+    arrays["train_images"][0] += 1
+    np.savez(data / "squares.npz", **arrays)
+    again = run_grid(study, results, "--data", str(data), "--status", folder=tmp_path)
+    assert "2 cells: 2 stale" in again.stdout
+    (data / "squares.npz").write_bytes(original)
     (data / "squares.npz").unlink()  # of which finished cells need nothing
     again = run_grid(study, results, "--data", str(data), folder=tmp_path)
     assert again.returncode == 0 and "2 of 2 cells done already" in again.stdout
     more = ["--data", str(data), "--set", "axes.seed=2"]
     again = run_grid(study, results, *more, folder=tmp_path)
     assert again.returncode == 2 and "npz_images is not there" in again.stderr
+    again = run_grid(study, results, *more, "--plan", folder=tmp_path)
+    assert again.returncode == 0 and "4 cells: 2 missing, 2 done" in again.stdout
+    assert "not ready to run: " in again.stderr and "npz_images is not there" in again.stderr
 
 
 def test_samples_without_a_true_class_are_trained_on_and_never_taken_for_clean(tmp_path):

@@ -1,0 +1,122 @@
+"""Every number in README and docs is that of a record, of `results/speed` or of a tuning."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import methods
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "results" / "reference" / "default"
+SPEED = ROOT / "results" / "speed"
+TUNED = ROOT / "benchmarks" / "tuned"
+PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+VARIANTS = {
+    "&nbsp; by double backward": ("mw_net", "double-backward"),
+    "MetaLabelNet, cached features": ("metalabelnet", "cached"),
+    "MetaLabelNet, online features": ("metalabelnet", "online"),
+    "&nbsp; cached, by double backward": ("metalabelnet", "double-backward"),
+}
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def prose(text: str) -> str:
+    """A page without blocks of code, code between backticks, and identifiers of papers."""
+    for pattern in (r"^```.*?^```$", r"`[^`]*`", r"arXiv \S+", r"^## \[\S+"):
+        text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
+    return text
+
+
+def decimals(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.])", text))
+
+
+def speed_numbers() -> set[str]:
+    """What the pages may say of speed, as they write it."""
+    rows = json.loads(read(SPEED / "cpu.json"))
+    said = {f"{row[key]:.2f}" for row in rows for key in ("ratio_min", "ideal_ratio") if row[key]}
+    for row in json.loads(read(SPEED / "cpu-epoch.json")):
+        said.add(f"{100 * row['overhead']:.1f}")
+    for row in json.loads(read(SPEED / "cpu-pool.json")):
+        said |= {f"{row[key]:.2f}" for key in ("times_the_first", "times_the_last")}
+    return said
+
+
+def study_numbers() -> set[str]:
+    texts = [read(path) for path in sorted((REFERENCE / "tables").glob("*.md"))]
+    return decimals(" ".join(texts))
+
+
+def tuning_numbers() -> set[str]:
+    return decimals(" ".join(read(path).replace(",", " ") for path in sorted(TUNED.glob("*.csv"))))
+
+
+SETTINGS = {"0.2", "0.4", "0.6", "0.45", "2.14", "3.11", "3.12"}
+"""Noise rates of studies, and versions."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
+    known = speed_numbers() | study_numbers() | tuning_numbers() | SETTINGS
+    assert decimals(prose(read(page))) <= known
+
+
+def test_the_table_of_speed_is_that_of_the_file():
+    rows = {
+        (row["method"], row["variant"]): row
+        for row in json.loads(read(SPEED / "cpu.json"))
+        if row["network"] == "cnn8"
+    }
+    displays = {methods.declaration(name).display: (name, "") for name in methods.names()}
+    section = read(ROOT / "docs" / "methods.md").partition("## How fast")[2]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 8
+    for line in lines:
+        name, ms, ratio, ideal, peak = (part.strip() for part in line.strip("|").split("|"))
+        row = rows[VARIANTS.get(name) or displays[name]]
+        assert (ms, ratio) == (f"{row['min_ms']:.0f}", f"{row['ratio_min']:.2f}"), name
+        assert peak == f"{row['peak_mb']:.0f}"
+        assert ideal == ("" if row["ideal_ratio"] is None else f"{row['ideal_ratio']:.2f}")
+
+
+def test_sentences_about_the_default_study_are_those_of_the_command():
+    assert read(REFERENCE / "tables" / "findings_accuracy.md") in read(ROOT / "README.md")
+
+
+def test_the_table_of_tuned_values_is_that_of_the_tuning():
+    section = (
+        read(ROOT / "docs" / "methods.md").partition("## Tuned values")[2].partition("\n## ")[0]
+    )
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    with (TUNED / "fashion_mnist_mini_ranges.csv").open(newline="", encoding="utf-8") as file:
+        expected = [
+            f"| `{row['method']}.{row['parameter']}` | {row['range']} | {row['default']} | "
+            f"{row['best']} | {row['verdict']} |"
+            for row in csv.DictReader(file)
+        ]
+    assert expected and lines == expected
+
+
+def test_the_other_test_images_stand_beside_the_tables_own():
+    with (REFERENCE / "official_test.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    section = read(ROOT / "docs" / "records.md").partition("## Other test images")[2]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    noises = list(dict.fromkeys(row["noise"] for row in rows))
+    expected = []
+    for display in dict.fromkeys(row["display"] for row in rows):
+        entries = []
+        for noise in noises:
+            mine = [r for r in rows if (r["display"], r["noise"]) == (display, noise)]
+            for part in ("mini", "official"):
+                entries.append(f"{100 * sum(float(r[part]) for r in mine) / len(mine):.1f}")
+        expected.append(f"| {display} | {' | '.join(entries)} |")
+    assert lines == expected
