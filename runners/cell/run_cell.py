@@ -27,7 +27,7 @@ from runners.cell.run_context import RunContext
 from runners.cell.tracking import Tracker
 from runners.results import provenance
 from runners.results.sources import data_stamp, sources
-from runners.results.store import with_stamp
+from runners.results.store import CellFolder, with_stamp
 from runners.system.files import naming, sweep, write_atomically
 
 if TYPE_CHECKING:
@@ -85,16 +85,26 @@ def run_cell(
     with trainer.autocast(cell.protocol, device):
         result, samples = record.build_record(cell, data, tracker, method, history, origin)
     check_lease()
-    write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
-    lines = "".join(json.dumps(entry) + "\n" for entry in history)
     if context.keep_weights:
         weights = method.network.state_dict()
         write_atomically(folder.network, lambda file: torch.save(weights, file))
+    _write(folder, result, samples, history)
+    checkpoint.remove()
+    return result
+
+
+def _write(
+    folder: CellFolder,
+    result: dict[str, Any],
+    samples: dict[str, np.ndarray],
+    history: History,
+) -> None:
+    """Writes what a cell has come to; the record is last, and makes it done."""
+    write_atomically(folder.samples, lambda file: np.savez_compressed(file, **samples))
+    lines = "".join(json.dumps(entry) + "\n" for entry in history)
     write_atomically(folder.epochs, lambda file: file.write(lines.encode()))
     folder.write_record(result)
     folder.running_epochs.unlink(missing_ok=True)
-    checkpoint.remove()
-    return result
 
 
 def _checkpointer(

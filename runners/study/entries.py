@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 import datasets
 import methods
@@ -16,9 +14,8 @@ from datasets import noise
 from datasets.base import Dataset
 from datasets.registry import Registry, is_outside
 from methods.declaration import Declaration
-from runners.study import fields
 from runners.study.problems import Problems
-from runners.study.schema import MOST_CELLS
+from runners.study.values import checked, multiplied, suffix
 from runners.system.names import NAME_ALLOWED, is_name
 
 LONGEST_DISPLAY = 64
@@ -68,7 +65,7 @@ class _Setting:
     display: str | None = None
 
     def suffix(self, keys: Iterable[str]) -> str:
-        return "".join(_suffix(key, self.values[key]) for key in keys)
+        return "".join(suffix(key, self.values[key]) for key in keys)
 
 
 def dataset_entries(raw: list[Any], problems: Problems) -> list[DatasetEntry]:
@@ -116,17 +113,6 @@ def _hparams(name: str) -> type[BaseModel]:
     return methods.declaration(name).hparams
 
 
-def checked(
-    model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
-) -> dict[str, Any] | None:
-    """Parameters with their declared types, defaults filled in; None with the reasons noted."""
-    try:
-        return model.model_validate(fields.numbers(model, given)).model_dump(mode="json")
-    except ValidationError as error:
-        fields.note_errors(error, model, where, given, problems)
-        return None
-
-
 def _settings(
     axis: str,
     raw: list[Any],
@@ -147,7 +133,7 @@ def _settings(
         own = {"name", "label", "display"} if registry is methods.REGISTRY else {"name", "label"}
         values = {key: value for key, value in given.items() if key not in own}
         for name in _names(given, where, registry, problems):
-            for flat, varying in _multiplied(model_of(name), values, where, problems):
+            for flat, varying in multiplied(model_of(name), values, where, problems):
                 full = checked(model_of(name), flat, where, problems)
                 if full is not None:
                     # Of a method its named hyper-parameters count, other values have other sources.
@@ -218,65 +204,3 @@ def is_known(name: Any, where: str, registry: Registry, problems: Problems, also
     outside = f"package.module:Class for {registry.kind} from outside"
     problems.refuse(where, name, f"{also}one of {', '.join(known)}, or {outside}", known)
     return False
-
-
-def note_unknown(model: type[BaseModel], key: str, where: str, problems: Problems) -> None:
-    """Notes a parameter that there is not, or not any more."""
-    if instead := getattr(model, "RENAMED", {}).get(key):
-        problems.add(f"{where}.{key}", f"this key is not allowed: must be {instead}")
-    else:
-        known = [name for name in model.model_fields if name != "name"]
-        problems.unknown_key(f"{where}.{key}", known)
-
-
-def _multiplied(
-    model: type[BaseModel], given: dict[str, Any], where: str, problems: Problems
-) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """One mapping for every combination of the values that stand in lists, and the keys of these.
-
-    A hyper-parameter that is itself a list does not multiply.
-    """
-    known = [key for key in model.model_fields if key != "name"]
-    unknown = [key for key in given if key not in known]
-    before = dict(itertools.pairwise(given))
-    for key in unknown:
-        first = next((k for k, after in before.items() if after == key), None)
-        if given[key] is None and first in known and _is_number(key):
-            text = f"is no key: for several values write {first}: [{given[first]}, {key}]"
-            problems.add(f"{where}.{key}", text)
-        else:
-            note_unknown(model, key, where, problems)
-    if unknown:
-        return
-    given = {key: given[key] for key in known if key in given}
-    lists = {key: fields.takes_list(model.model_fields[key].annotation) for key in given}
-    varying = [key for key, value in given.items() if isinstance(value, list) and not lists[key]]
-    for key in varying:
-        if not given[key]:
-            problems.refuse(f"{where}.{key}", [], "one value or more")
-    choices = [value if key in varying else [value] for key, value in given.items()]
-    count = math.prod(map(len, choices))
-    if count > MOST_CELLS:
-        problems.add("axes", f"{count:,} entries are not allowed: must be at most {MOST_CELLS:,}")
-        return
-    for values in itertools.product(*choices):
-        yield dict(zip(given, values, strict=True)), varying
-
-
-def _is_number(key: Any) -> bool:
-    try:
-        float(key)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _suffix(key: str, value: Any) -> str:
-    """What a named hyper-parameter adds to an automatic label: `-q0.5`, `-truncated`."""
-    if isinstance(value, bool):
-        return f"-{key}" if value else f"-no-{key}"
-    if isinstance(value, float):
-        short = f"{value:g}"
-        return f"-{key}{short if float(short) == value else repr(value)}".replace("+", "")
-    text = "_".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return f"-{key}{text}" if isinstance(value, int) else f"-{key}-{text}"

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import methods
 from datasets.registry import is_outside
 from methods.declaration import Declaration, Privileges
-from runners.study.entries import MethodEntry, checked, note_unknown
+from runners.study.entries import MethodEntry
 from runners.study.fields import Real, Whole, note_errors
 from runners.study.problems import Problems
+from runners.study.values import checked, note_unknown
 from runners.study.yaml_file import read_mapping
 from runners.system.canonical import RESULTS_VERSION
 
