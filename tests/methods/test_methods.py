@@ -19,7 +19,7 @@ import methods
 import networks
 from methods.base import Method, overrides
 from methods.declaration import Choice, Privileges
-from runners.study.entries import checked
+from runners.study.values import checked
 from runners.study.problems import Problems
 from tests.helpers.cells import Ready, batch, make_cell, ready, same_state, tiny_method
 
