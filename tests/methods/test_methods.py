@@ -19,8 +19,8 @@ import methods
 import networks
 from methods.base import Method, overrides
 from methods.declaration import Choice, Privileges
-from runners.study.values import checked
 from runners.study.problems import Problems
+from runners.study.values import checked
 from tests.helpers.cells import Ready, batch, make_cell, ready, same_state, tiny_method
 
 ROOT = Path(__file__).resolve().parents[2]
