@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 import pandas as pd
 

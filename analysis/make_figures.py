@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 from analysis import command, figures, frames, style
 from analysis.records import Study

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 from analysis import command, criteria, findings, formats, frames, tables
 from analysis.records import Study

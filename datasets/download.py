@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import datasets
 from datasets.base import DataError, Dataset, FileDataset

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import numpy as np
 

@@ -9,28 +9,31 @@ checkpoint at its end.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import numpy as np
 import torch
 
 import methods
 import networks
-from methods.base import Method, Task
+from methods.base import Batch, Method, Task
 from runners.cell import trainer
 from runners.cell.batches import ImageSet
 from runners.cell.checkpoint import Checkpointer
-from runners.cell.evaluation import DeviceData
+from runners.cell.evaluation import DeviceData, Outputs
+from runners.cell.tracking import Tracker
 from runners.speed.speed_files import JSON_HELP, write_rows
 
 CLASSES, BATCH = 10, 128
@@ -53,6 +56,16 @@ SIZES = {
     "small_cnn": Size(1, 28, 10_575, 3_000, 1_175, 2_000, "none"),
     "cnn8": Size(3, 32, 1_280, 256, 128, 128, "crop_flip"),
 }
+
+
+class Untracked(Tracker):
+    """Follows no image: what remains is the cost of an epoch without the means of the record."""
+
+    def step(self, network: torch.nn.Module, batch: Batch) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def evaluated(self, part: str, found: Outputs) -> None:
+        return None
 
 
 class Stopwatch:
@@ -105,7 +118,7 @@ def made(network: str, size: Size) -> tuple[Method, DeviceData]:
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Medians over epochs of the overhead of an epoch and of its evaluation."""
+    """Medians over epochs: overhead, evaluation, and what following the images adds."""
     size = SIZES[network]
     method, sets = made(network, size)
     protocol = {"epochs": 1, "batch_size": BATCH, "augment": size.augment, "amp": "none"}
@@ -123,12 +136,28 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         overheads.append(whole / (step.seconds + predict.seconds) - 1)
         evaluations.append((entry["seconds"] - entry["train_seconds"]) / predict.seconds)
         epochs.append(entry["seconds"])
+    pairs = [following(method, sets, protocol, first) for first in (True, False) * rounds]
     return {
         "network": network,
+        "following": round(statistics.median(pairs), 4),
         "epoch_s": round(statistics.median(epochs), 3),
         "overhead": round(statistics.median(overheads), 4),
         "evaluation_ratio": round(statistics.median(evaluations), 3),
     }
+
+
+def following(
+    method: Method, sets: DeviceData, protocol: dict[str, Any], tracked_first: bool
+) -> float:
+    """What following the images adds to an epoch, as a share of it: two epochs in a row."""
+    seconds = {}
+    kinds = (Tracker, Untracked) if tracked_first else (Untracked, Tracker)
+    for kind in kinds:
+        began = time.process_time()
+        streams = np.random.default_rng, lambda epoch: 0, lambda entry: None
+        trainer.fit(method, sets, protocol, *streams, tracker=kind(sets, CLASSES))
+        seconds[kind] = time.process_time() - began
+    return seconds[Tracker] / seconds[Untracked] - 1
 
 
 def main() -> int:
@@ -144,7 +173,8 @@ def main() -> int:
         print(
             f"{row['network']}: an epoch of {row['epoch_s']} s; beside steps and evaluation's "
             f"forward passes {100 * row['overhead']:.1f} %; evaluation "
-            f"{row['evaluation_ratio']} x its forward passes"
+            f"{row['evaluation_ratio']} x its forward passes; following the images for the record "
+            f"{100 * row['following']:.1f} % of an epoch"
         )
     if options.json:
         write_rows(options.json, "cpu-epoch", rows)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 sys.path.insert(1, str(Path.cwd()))  # where a plug-in lies for who writes it
 
 from pydantic import ValidationError

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import numpy as np
 import torch

@@ -35,8 +35,8 @@ class Progress:
     def __init__(self, seconds: Mapping[str, float], workers: int, elsewhere: int) -> None:
         self.seconds, self.workers, self.elsewhere = dict(seconds), workers, elsewhere
         self.running: dict[str, float] = {}  # cell name -> share of its epochs that is over
-        self.done: list[str] = []
-        self.failed: list[str] = []
+        self.done = self.failed = 0
+        self.all_seconds, self.ended_seconds = sum(self.seconds.values()), 0.0
         self.began = time.monotonic()
         form = "{bar:30} {n_fmt}/{total_fmt} {desc}"
         self.bar = tqdm(
@@ -63,20 +63,21 @@ class Progress:
             case FewerWorkers(_, workers):
                 self._say(f"{name}  out of memory; continues with {workers} on its device")
             case Done(_, accuracy, seconds):
-                self._finish(self.done, name, f"{100 * accuracy:.2f} %  {duration(seconds)}")
+                self._finish(name, f"{100 * accuracy:.2f} %  {duration(seconds)}")
             case Failed(_, failure):
-                self._finish(self.failed, name, f"FAILED: {failure.reason}")
+                self._finish(name, f"FAILED: {failure.reason}", failed=True)
             case EndedElsewhere(_, CellStatus(state=State.DONE | State.STALE) as status):
-                self._finish(self.done, name, f"{100 * status.accuracy:.2f} %  by another runner")
+                self._finish(name, f"{100 * status.accuracy:.2f} %  by another runner")
             case EndedElsewhere(_, CellStatus() as status):
-                self._finish(self.failed, name, f"FAILED at another runner: {status.note}")
+                self._finish(name, f"FAILED at another runner: {status.note}", failed=True)
         self.bar.set_description_str(self.status())
 
-    def _finish(self, ended: list[str], name: str, outcome: str) -> None:
-        ended.append(name)
+    def _finish(self, name: str, outcome: str, failed: bool = False) -> None:
+        self.failed += failed
+        self.done += not failed
+        self.ended_seconds += self.seconds[name]
         self.bar.update()
-        finished = len(self.done) + len(self.failed)
-        self._say(f"[{finished}/{len(self.seconds)}] {name}  {outcome}")
+        self._say(f"[{self.done + self.failed}/{len(self.seconds)}] {name}  {outcome}")
 
     def _say(self, line: str) -> None:
         if self.bar.disable:
@@ -86,22 +87,23 @@ class Progress:
 
     def status(self) -> str:
         """Counts by state, cells an hour and the estimated time left."""
-        waiting = len(self.seconds) - len(self.done) - len(self.failed) - len(self.running)
-        counts = f"{len(self.done) + self.elsewhere} done, {len(self.failed)} failed, "
+        finished = self.done + self.failed
+        waiting = len(self.seconds) - finished - len(self.running)
+        counts = f"{self.done + self.elsewhere} done, {self.failed} failed, "
         counts += f"{len(self.running)} running, {waiting} waiting"
         worked = self._worked()
         if worked == 0:
             return counts
         elapsed = time.monotonic() - self.began
-        left = max(0.0, sum(self.seconds.values()) - worked) * elapsed / worked
-        finished = len(self.done) + len(self.failed)
+        left = max(0.0, self.all_seconds - worked) * elapsed / worked
         rate = f", {3600 * finished / elapsed:.0f} cells/h" if finished else ""
         return f"{counts}{rate}, {duration(left)} left"
 
     def _worked(self) -> float:
         """Estimated seconds of the work that is over, running cells by their epochs."""
-        ended = sum(self.seconds[name] for name in [*self.done, *self.failed])
-        return ended + sum(self.seconds[name] * part for name, part in self.running.items())
+        return self.ended_seconds + sum(
+            self.seconds[name] * part for name, part in self.running.items()
+        )
 
     def close(self) -> None:
         self.bar.close()

@@ -44,6 +44,13 @@ def test_letters_that_the_terminal_lacks_fail_nothing(folder):
     assert done.returncode == 0 and "Tables of study" in done.stdout
 
 
+def test_a_safe_path_drops_no_folder_of_a_person(folder, tmp_path):
+    study = write_study(tmp_path / "study.yaml", ["misbehaving:Says"], epochs=1)
+    line = f"RUN {study} --results {tmp_path / 'results'}"
+    done = shell(folder, line, PYTHONSAFEPATH="1")
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_unknown_home_is_a_sentence(folder):
     done = shell(folder, "RUN study.yaml --results other --set run.data_root=~nosuchuser/x")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

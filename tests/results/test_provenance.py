@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from datasets import noise
+from datasets.base import DataError
 from runners.results import provenance
 from runners.results.plan import Fingerprints
-from runners.results.store import CellFolder, State
+from runners.results.store import CellFolder, State, with_stamp
 from runners.study.config import load_study
 from runners.study.grid import cells
 from tests.helpers.records import SYMMETRIC, cell, record
@@ -120,6 +122,27 @@ def test_methods_share_no_fingerprint_but_seeds_and_rates_do(tmp_path):
     fingerprints = Fingerprints(None)
     found = {(cell.method, fingerprints[cell]) for cell in cells(load_study(file))}
     assert len(found) == 2
+
+
+def test_a_file_behind_a_noise_entry_counts_and_without_it_nobody_can_tell(tmp_path, monkeypatch):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "study: s\naxes: {dataset: simulated, noise: pair_flip, method: gce, seed: 1}\n"
+    )
+    file.write_text(file.read_text().replace("pair_flip", "{name: pair_flip, rate: 0.2}"))
+    (planned,) = cells(load_study(file))
+    prints = [Fingerprints(None)[planned]]
+    for content in ("one", "two", None):
+
+        def stamp(self, content=content) -> str:
+            if content is None:
+                raise DataError("the file is gone")
+            return content
+
+        monkeypatch.setattr(type(noise.of(planned.noise)), "stamp", stamp)
+        prints.append(Fingerprints(None)[planned])
+    assert len(set(prints)) == 4
+    assert prints[3] == with_stamp(prints[0], None)
 
 
 def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_path):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)
+    sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 from tests.slurm import configuration, processes
 from tests.slurm.configuration import ACCOUNT, NODE, Settings
