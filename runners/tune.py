@@ -9,7 +9,8 @@ Writes into the folder `tuned` beside the study file, where that study finds it 
 benchmarks/tuned` writes the values of the whole suite): `<dataset>.yaml`, the best draw of each
 method; `<dataset>_draws.csv`, all draws; `<dataset>_ranges.csv`, whether the optimum of each range
 lies inside; and a figure. The runs lie under `results/tuning/<study>` and are resumed like any
-study.
+study; what is finished stands in `<dataset>_cells.csv`, and is not run again where the runs are
+gone.
 """
 
 from __future__ import annotations
@@ -36,14 +37,16 @@ from runners.commands.catalogue import describe
 from runners.commands.run_study import run_study
 from runners.results.store import StudyFolder
 from runners.study.cell import Cell
-from runners.study.config import load_study
+from runners.study.config import Study, load_study
 from runners.study.grid import cells
 from runners.system.errors import UserError
 from runners.tuning.draws import tuning_study
 from runners.tuning.files import (
     Draws,
     finished_draws,
+    read_cells,
     read_draws,
+    write_cells,
     write_draws,
     write_ranges,
     write_values,
@@ -127,14 +130,13 @@ def tune(options: argparse.Namespace) -> int:
             value = f"--{name}: {getattr(options, name)}"
             raise UserError(f"{value} is not allowed: must be at least 1")
     study = load_study(options.study, all_overrides(options))
-    shows = ("plan", "status", "watch", "dry_run", "cancel", "logs", "only")
-    only_part = any(getattr(options, name) for name in shows)
+    shows = ("plan", "status", "watch", "dry_run", "cancel", "logs")
+    only_shows = any(getattr(options, name) for name in shows)
     options.out = options.out or options.study.parent / "tuned"
-    if not only_part:
+    if not only_shows:
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"
     for entry in study.datasets:
-        dataset = entry.label
         own = tuning_study(
             options.study,
             entry,
@@ -143,14 +145,33 @@ def tune(options: argparse.Namespace) -> int:
             seeds=options.seeds,
             development=options.development,
         )
-        grid = cells(own)
-        if code := run_study(own, options, grid):
+        code = _tune(own, cells(own), entry.label, options, only_shows)
+        if code:
             return code
-        if not only_part:
-            new = finished_draws(grid, StudyFolder(options.results, own.name))
-            for sentence in keep(dataset, new, grid, options.out):
-                print(sentence)
-            print(f"wrote {options.out / dataset}.yaml; draws, ranges and a figure lie beside it")
+    return 0
+
+
+def _tune(
+    own: Study, grid: list[Cell], dataset: str, options: argparse.Namespace, only_shows: bool
+) -> int:
+    """Runs the draws of one data set that have not been run yet; judges them when all have."""
+    table = options.out / f"{dataset}_cells.csv"
+    known = read_cells(table)
+    options.skip = frozenset(cell.key for cell in grid if cell.key in known)
+    code = 0
+    if len(options.skip) < len(grid):
+        code = run_study(own, options, grid)
+    else:
+        print(f"{len(grid)} of {len(grid)} cells done already: {table}")
+    if only_shows:
+        return code
+    known = write_cells(table, grid, StudyFolder(options.results, own.name), known)
+    if open_cells := [cell for cell in grid if cell.key not in known]:
+        print(f"{table}: {len(grid) - len(open_cells)} of {len(grid)} cells; values when all are")
+        return code
+    for sentence in keep(dataset, finished_draws(grid, known), grid, options.out):
+        print(sentence)
+    print(f"wrote {options.out / dataset}.yaml; draws, ranges and a figure lie beside it")
     return 0
 
 

@@ -40,12 +40,13 @@ class Request:
 
     @cached_property
     def selected(self) -> list[Cell]:
-        """The cells of `--only`.
+        """The cells of `--only`, but for those that the command itself leaves out.
 
         Raises:
             ConfigError: an unknown axis or value.
         """
-        return select(self.grid, self.options.only)
+        chosen = select(self.grid, self.options.only)
+        return [cell for cell in chosen if cell.key not in self.options.skip]
 
     @cached_property
     def folder(self) -> StudyFolder:

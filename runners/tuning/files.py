@@ -1,7 +1,8 @@
 """The files of a tuning: the best values with what they were tuned under, all draws, all verdicts.
 
-`<data set>.yaml` is read by studies, `<data set>_draws.csv` has one row a draw,
-`<data set>_ranges.csv` one row a range. Methods that were not tuned this time keep their rows.
+`<data set>.yaml` is read by studies; `<data set>_cells.csv` has one row a finished cell, from which
+a tuning goes on, `<data set>_draws.csv` one row a draw, `<data set>_ranges.csv` one a range. Methods
+that were not tuned this time keep their rows.
 """
 
 from __future__ import annotations
@@ -30,25 +31,58 @@ Draws = Mapping[str, Sequence[Draw]]
 FIRST = ("method", "draw", "hparams", "mean", "best")
 
 
-def finished_draws(grid: Sequence[Cell], folder: StudyFolder) -> Draws:
-    """The draws of a tuning study out of its records.
+def read_cells(path: Path) -> dict[str, float]:
+    """Key of a cell -> accuracy on the development set, of this results version; empty without.
 
     Raises:
-        UserError: a cell has no record.
+        UserError: the file is not what `write_cells` writes.
     """
-    accuracy: dict[str, dict[str, float]] = {}
+    rows = _read(path)
+    try:
+        of_now = [row for row in rows if int(row["results_version"]) == RESULTS_VERSION]
+        return {row["key"]: float(row["accuracy"]) for row in of_now}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: no table of cells ({error!r}): move it away") from error
+
+
+def write_cells(
+    path: Path, grid: Sequence[Cell], folder: StudyFolder, known: Mapping[str, float]
+) -> dict[str, float]:
+    """Writes one row a finished cell; returns what is known of the grid now.
+
+    Methods that are not in the grid keep their rows.
+    """
+    found, rows = {}, []
+    of_grid = {cell.method for cell in grid}
+    rows = [row for row in _read(path) if row.get("method") not in of_grid]
     for cell in grid:
-        record = folder.cell(cell.name).read_record()
-        if record is None:
-            raise UserError(f"{cell.name} has no record; its draw cannot be judged")
-        of_cell = record["accuracy"]["last"]["dev"]
-        accuracy.setdefault(cell.label, {})[f"{cell.noise_slug}__s{cell.seed}"] = of_cell
+        accuracy = known.get(cell.key)
+        record = folder.cell(cell.name).read_record() if accuracy is None else None
+        if record is not None:
+            accuracy = record["accuracy"]["last"]["dev"]
+        if accuracy is not None:
+            found[cell.key] = accuracy
+            named = {"method": cell.method, "label": cell.label, "noise": cell.noise_slug}
+            numbers = {"seed": cell.seed, "accuracy": repr(accuracy)}
+            version = {"results_version": RESULTS_VERSION, "key": cell.key}
+            rows.append(named | numbers | version)
+    _write(path, rows)
+    return found
+
+
+def finished_draws(grid: Sequence[Cell], accuracy: Mapping[str, float]) -> Draws:
+    """The draws of a tuning study, all of whose cells have an accuracy by key."""
+    of_label: dict[str, dict[str, float]] = {}
+    for cell in grid:
+        setting = f"{cell.noise_slug}__s{cell.seed}"
+        of_label.setdefault(cell.label, {})[setting] = accuracy[cell.key]
     found: dict[str, list[Draw]] = {}
     for label, cell in {cell.label: cell for cell in grid}.items():
         names = methods.declaration(cell.method).searched
         values = {name: cell.hparams[name] for name in names}
         number = int(label.rpartition("-draw")[2])
-        found.setdefault(cell.method, []).append(Draw(cell.method, number, values, accuracy[label]))
+        draw = Draw(cell.method, number, values, of_label[label])
+        found.setdefault(cell.method, []).append(draw)
     return found
 
 
@@ -98,14 +132,11 @@ def read_draws(path: Path) -> Draws:
         UserError: the file is not what `write_draws` writes.
     """
     found: dict[str, list[Draw]] = {}
-    if not path.exists():
-        return found
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                cells = {k: float(v) for k, v in row.items() if k not in FIRST and v}
-                draw = Draw(row["method"], int(row["draw"]), json.loads(row["hparams"]), cells)
-                found.setdefault(draw.method, []).append(draw)
+        for row in _read(path):
+            cells = {k: float(v) for k, v in row.items() if k not in FIRST and v}
+            draw = Draw(row["method"], int(row["draw"]), json.loads(row["hparams"]), cells)
+            found.setdefault(draw.method, []).append(draw)
     except (KeyError, TypeError, ValueError) as error:
         text = f"{path}: no table of draws ({error!r}): move it away, it is written anew"
         raise UserError(text) from error
@@ -133,6 +164,13 @@ def write_ranges(path: Path, verdicts: Mapping[str, Sequence[Verdict]], draws: D
                 row |= {n: f"{v:.4f}" for n, v in zip(names, numbers or (), strict=False)}
             rows.append(row)
     _write(path, rows)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return list(csv.DictReader(file))
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -182,6 +183,22 @@ def test_a_second_tuning_run_trains_nothing_and_writes_the_same(tuned):
     run = tune(tuned.folder, "--draws", "2", "--seeds", "2")
     assert run.returncode == 0 and "14 of 14 cells done already" in run.stdout
     assert (tuned.rows, tuned.values) == before
+
+
+def test_a_tuning_goes_on_from_its_table_of_cells_where_the_runs_are_gone(tuned, tmp_path):
+    copy = Path(shutil.copytree(tuned.folder, tmp_path / "copy"))
+    shutil.rmtree(copy / "results")
+    table = copy / "out" / "simulated_cells.csv"
+    rows = table.read_text().splitlines(keepends=True)
+    assert len(rows) == 15
+    table.write_text("".join(rows[:-3]))
+    part = tune(copy, "--draws", "2", "--seeds", "2", "--only", "method=gce-*")
+    assert part.returncode == 0 and "11 of 14 cells; values when all are" in part.stdout
+    run = tune(copy, "--draws", "2", "--seeds", "2")
+    assert run.returncode == 0 and "running 3" in run.stdout
+    assert table.read_text() == "".join(rows)
+    table.write_text("".join(rows).replace(",2,", ",1,"))  # of another results version
+    assert "11 missing, 3 done" in tune(copy, "--draws", "2", "--seeds", "2", "--plan").stdout
 
 
 @pytest.mark.parametrize("option", [["--cancel"], ["--list", "methods"], ["--logs", "gce-draw0"]])
