@@ -1,8 +1,8 @@
 """The files of a tuning: the best values with what they were tuned under, all draws, all verdicts.
 
 `<data set>.yaml` is read by studies; `<data set>_cells.csv` has one row a finished cell, from which
-a tuning goes on, `<data set>_draws.csv` one row a draw, `<data set>_ranges.csv` one a range. Methods
-that were not tuned this time keep their rows.
+a tuning goes on, `<data set>_draws.csv` one row a draw, `<data set>_ranges.csv` one a range.
+Methods that were not tuned this time keep their rows.
 """
 
 from __future__ import annotations

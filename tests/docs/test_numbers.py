@@ -90,7 +90,9 @@ def test_the_table_of_speed_is_that_of_the_file():
 
 
 def test_sentences_about_the_default_study_are_those_of_the_command():
-    assert read(REFERENCE / "tables" / "findings_accuracy.md") in read(ROOT / "README.md")
+    said = read(REFERENCE / "tables" / "findings_accuracy.md").splitlines()
+    of_last_epoch = [line for line in said if ", noisy val, " not in line]
+    assert len(of_last_epoch) > 5 and "\n".join(of_last_epoch) in read(ROOT / "README.md")
 
 
 @pytest.mark.skipif(not RANGES.exists(), reason="no verdicts are committed yet")
