@@ -94,7 +94,7 @@ def value(
     if metric == "accuracy":
         return float(chosen["test"])
     counts = (record.get("confusion") or {}).get(name)
-    if ensemble or counts is None:
+    if ensemble or counts is None or any(len(row) != len(counts) for row in counts):
         return math.nan
     of_class = [row[k] / sum(row) for k, row in enumerate(counts) if sum(row)]
     return min(of_class) if metric == "worst_class" else sum(of_class) / len(of_class)

@@ -60,6 +60,8 @@ def _legend(figure: Figure, shown: Collection[Look], frame: pd.DataFrame, spread
     handles = [Line2D([], [], label=name, **look.line()) for look, name in names.items()]
     longest = max(len(line) for name in names.values() for line in name.splitlines())
     columns = max(1, min(4, len(handles), LETTERS_IN_A_ROW // (longest + 6)))
+    lines = sum(1 + name.count("\n") for name in names.values()) / columns
+    figure.set_figheight(figure.get_figheight() + 0.16 * max(0.0, lines - 2))
     title = "; ".join([*notes.privilege_legend(frame), remark])
     figure.legend(
         handles=handles, title=title, loc="outside lower center", frameon=False,

@@ -10,8 +10,13 @@ from pathlib import Path
 
 sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
+import pandas as pd
+
 from analysis import command, figures, frames, style
 from analysis.records import Study
+
+MOST_METHODS = 12
+"""Methods in one figure; a study of more has several of each kind, numbered."""
 
 
 def main() -> None:
@@ -28,26 +33,43 @@ def main() -> None:
 
 
 def _figures(study: Study, chosen: list[str], folder: Path) -> None:
-    frame, epochs = frames.cells(study), frames.epochs(study)
-    wrong = epochs[epochs["fits_given"].notna()]
+    everything, epochs = frames.cells(study), frames.epochs(study)
     written = []
     for name in chosen:
-        if frame[name].notna().any():
-            figure = figures.accuracy_against_noise(frame, name)
-            suffix = "" if name == "last" else f"_{name}"
-            written += style.save(figure, folder / f"accuracy_against_noise{suffix}")
-        else:
+        if everything[name].isna().all():
             print(f"No record of study {study.name} has the criterion {name}; it is not drawn.")
-    if len(epochs):
-        written += style.save(figures.learning_curves(frame, epochs), folder / "learning_curves")
-    if len(wrong):
-        figure = figures.memorisation_curves(frame, wrong)
-        written += style.save(figure, folder / "memorisation_curves")
+    labels = list(everything["label"].unique())
+    parts = [labels[k : k + MOST_METHODS] for k in range(0, len(labels), MOST_METHODS)]
+    for number, part in enumerate(parts, start=1):
+        frame = everything[everything["label"].isin(part)]
+        suffix = f"_{number}" if len(parts) > 1 else ""
+        written += _of_part(frame, epochs[epochs["label"].isin(part)], chosen, folder, suffix)
     for sentence in study.sentences():
         print(sentence)
     if written:
         names = ", ".join(path.name for path in written)
         print(f"Figures of study {study.name} are in {folder}: {names}\n")
+
+
+def _of_part(
+    frame: pd.DataFrame, epochs: pd.DataFrame, chosen: list[str], folder: Path, suffix: str
+) -> list[Path]:
+    """Draws the figures of some methods of a study; returns what was written."""
+    written: list[Path] = []
+    for name in chosen:
+        if frame[name].notna().any():
+            figure = figures.accuracy_against_noise(frame, name)
+            of_criterion = "" if name == "last" else f"_{name}"
+            stem = folder / f"accuracy_against_noise{of_criterion}{suffix}"
+            written += style.save(figure, stem)
+    if len(epochs):
+        figure = figures.learning_curves(frame, epochs)
+        written += style.save(figure, folder / f"learning_curves{suffix}")
+    wrong = epochs[epochs["fits_given"].notna()]
+    if len(wrong):
+        figure = figures.memorisation_curves(frame, wrong)
+        written += style.save(figure, folder / f"memorisation_curves{suffix}")
+    return written
 
 
 if __name__ == "__main__":

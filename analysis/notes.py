@@ -20,6 +20,8 @@ TOLD = {
 }
 STALE, UNTUNED, TUNED_ELSEWHERE = "†", "‡", "§"
 NOTHING = "\N{EN DASH}"
+PROTOCOL = {"network": "{}", "epochs": "{:,.0f} epochs", "batch_size": "batch size {:,.0f}"}
+"""What a caption names of the protocol, and how."""
 CLASS_DEPENDENT = ("asymmetric", "pair_flip")
 
 
@@ -87,9 +89,14 @@ def _protocol(frame: pd.DataFrame) -> str:
     for dataset, rows in frame.groupby("dataset", sort=False):
         first = rows.iloc[0]
         sizes = rows.loc[rows["clean_subset"] > 0, "clean_subset"].unique()
-        clean = f", clean subset of {' or '.join(f'{int(n):,}' for n in sizes)}" * bool(len(sizes))
-        batch = f", batch size {int(first['batch_size']):,}" if first["batch_size"] else ""
-        text = f"{first['network']}, {int(first['epochs']):,} epochs{batch}{clean}"
+        parts = [
+            form.format(first[name])
+            for name, form in PROTOCOL.items()
+            if isinstance(first[name], str) or pd.notna(first[name])
+        ]
+        if len(sizes):
+            parts.append(f"clean subset of {' or '.join(f'{int(n):,}' for n in sizes)}")
+        text = ", ".join(parts)
         texts.setdefault(text, []).append(str(dataset))
     if len(texts) == 1:
         return f"{next(iter(texts))}."

@@ -134,6 +134,9 @@ class PlannedNoise(_Part):
 
 
 class PlannedProtocol(_Part):
+    network: Text | None = None
+    epochs: Number | None = None
+    batch_size: Number | None = None
     clean_subset: Number | None = None
 
 

@@ -146,6 +146,26 @@ def test_the_command_writes_the_same_bytes_again(tmp_path):
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
 
 
+def test_more_methods_than_can_be_told_apart_are_split_and_long_names_wrapped(tmp_path):
+    name = "a rather long name of a variant, as a person may give it in a study"
+    cells = [
+        cell("gce", SYMMETRIC, 0, label=f"m{k}", display=name[:60] + str(k), hparams={"q": k / 99})
+        for k in range(13)
+    ]
+    made = [record(planned, 0.8) for planned in cells]
+    epochs = {planned["key"]: epoch_lines(planned, 0.8, 0.81) for planned in cells}
+    folder = write_study(tmp_path / "made", cells, made, epochs)
+    assert run(folder).returncode == 0
+    curves = sorted(path.name for path in (folder / "figures").glob("learning_curves*.png"))
+    assert curves == ["learning_curves_1.png", "learning_curves_2.png"]
+    frame = frames.cells(records.load(folder))
+    figure = figures.accuracy_against_noise(frame.iloc[:12], "last")
+    (legend,) = figure.legends
+    figure.canvas.draw()
+    assert legend.get_window_extent().width <= figure.bbox.width
+    assert all("\n" in text.get_text() for text in legend.get_texts())
+
+
 def test_a_study_without_finished_cells_draws_nothing_and_says_so(tmp_path):
     folder = write_study(tmp_path / "made", [cell("gce", SYMMETRIC, 0)], [])
     done = run(folder)
