@@ -37,6 +37,7 @@ from runners.cell.record import weights_sha256
 from runners.commands.arguments import guarded
 from runners.results.store import CellFolder
 from runners.study.cell import Cell
+from runners.system.console import counted
 from runners.system.errors import UserError
 from runners.system.files import write_text
 
@@ -117,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     writer.writeheader()
     writer.writerows(rows)
     path = write_text((options.out or options.study) / "official_test.csv", text.getvalue())
-    print(f"{len(rows)} of {len(study.cells)} cells, {len(rest):,} images: {path}")
+    print(f"{len(rows)} of {counted(len(study.cells), 'cell')}, {len(rest):,} images: {path}")
     return 0
 
 

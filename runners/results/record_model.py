@@ -78,8 +78,11 @@ class Timing(_Part):
 class Provenance(_Part):
     fingerprint: str
     data_stamp: str = ""
+    data_sha256: Text = ""
+    device: Text | None = None
+    packages: dict[str, Text] = {}
     sources: list[str] = []
-    warnings: list[str] = []
+    warnings: list[Text] = []
 
 
 class TunedUnder(_Part):
@@ -106,6 +109,7 @@ class Record(_Part):
     confusion: dict[str, list[list[Annotated[int, Ge(0)]]] | None]
     provenance: Provenance
     epochs_sha256: str
+    peak_memory_mb: Number = 0.0
 
 
 class Fit(_Part):

@@ -211,7 +211,8 @@ class StudyFolder:
         """How many finished cells the study file of now names whose keys are none of these."""
         before = read_json(self.study)
         listed = before.get("cells") if isinstance(before, dict) else None
-        cells = [cell for cell in listed if isinstance(cell, dict)] if listed else []
+        cells = listed if isinstance(listed, list) else []
+        cells = [cell for cell in cells if isinstance(cell, dict)]
         others = [str(cell.get("name")) for cell in cells if cell.get("key") not in keys]
         return sum(self.cell(name).record.is_file() for name in others if is_name(name))
 

@@ -15,6 +15,7 @@ from runners.slurm.script import executor, prepare_environment, text
 from runners.slurm.task_spec import at_once
 from runners.study.config import Study
 from runners.study.slurm_times import text_of
+from runners.system.console import counted
 from runners.system.errors import UserError
 
 SHORTEST_MINUTES = 2
@@ -58,7 +59,9 @@ class Submission:
     def size(self, arrays: int) -> str:
         """How much is sent, for a person."""
         cells, tasks = sum(map(len, self.tasks)), len(self.tasks)
-        return f"{cells} cells in {tasks} tasks of {arrays} array{'s' * (arrays != 1)}"
+        named = ((cells, "cell"), (tasks, "task"), (arrays, "array"))
+        of_cells, in_tasks, of_arrays = (counted(*each) for each in named)
+        return f"{of_cells} in {in_tasks} of {of_arrays}"
 
     def describe(self, arrays: int) -> str:
         """What is sent, for a person."""

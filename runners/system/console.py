@@ -26,4 +26,4 @@ def plain(text: str) -> str:
 
 def counted(count: int, noun: str) -> str:
     """The number with its noun: "1 cell", "2 cells"."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+    return f"{count} {noun}{'s' * (count != 1)}"

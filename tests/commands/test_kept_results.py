@@ -88,7 +88,7 @@ def test_final_networks_are_judged_on_the_official_images_that_nobody_looked_at(
     for kept in (True, False):  # kept, and trained again
         done = script("runners/official_test.py", folder)
         assert done.returncode == 0, done.stderr
-        assert "1 of 1 cells, 7,000 images" in done.stdout
+        assert "1 of 1 cell, 7,000 images" in done.stdout
         with (folder / "official_test.csv").open(newline="") as file:
             rows += list(csv.DictReader(file))
         for path in folder.glob("cells/*/network.pt") if kept else ():

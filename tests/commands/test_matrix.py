@@ -84,7 +84,7 @@ def test_a_matrix_is_for_more_than_thirty_cells_and_every_cell_is_there_if_asked
 
 
 def test_ten_thousand_cells_take_seconds(tmp_path):
-    study = load_study(Path("benchmark.yaml"), ["axes.seed=480"])
+    study = load_study(Path("benchmark.yaml"), ["axes.seed=480", "protocol.hparams=default"])
     options = parser().parse_args(["benchmark.yaml", "--results", str(tmp_path)])
     began = time.monotonic()
     request = Request(study, options, cells(study))

@@ -96,10 +96,13 @@ def test_a_corrupt_data_file_is_named_with_its_checksum(study, capsys, monkeypat
     assert "c99cafc152244af753f735de768cd75f" in sentence
 
 
-def test_a_plan_of_what_cannot_run_is_refused_in_the_same_way(study, capsys):
+def test_a_plan_needs_no_data_and_says_what_a_run_lacks(study, capsys):
     write_study(study, ["gce"], dataset="cifar10")
-    sentence = refused(capsys, "study.yaml", "--plan", "--results", "results", "--data", ".")
-    assert "cifar10 is not there" in sentence
+    line = ["study.yaml", "--plan", "--results", "results", "--data", "."]
+    assert run_grid.main(line) == 0
+    said = capsys.readouterr()
+    assert "1 cell: 1 missing" in said.out
+    assert "not ready to run: study.yaml: axes.dataset: cifar10 is not there" in said.err
 
 
 def test_all_mistakes_are_told_at_once(study, capsys):

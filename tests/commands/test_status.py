@@ -71,7 +71,9 @@ def made(tmp_path_factory) -> Iterator[Made]:
             assert time.monotonic() < end
             time.sleep(0.05)
         line = json.dumps({"epoch": 1, "seconds": 120.0})
-        (cell_folder(results, "Endless") / "epochs.jsonl").write_text(f'{line}\n{{"epoch": 2, "s')
+        (cell_folder(results, "Endless") / "epochs.running.jsonl").write_text(
+            f'{line}\n{{"epoch": 2, "s'
+        )
         yield Made(folder, study, inside, results, process, int((folder / "pid").read_text()))
     finally:
         process.kill()
@@ -173,7 +175,7 @@ def test_a_watch_prints_changes_alone_and_ends_with_the_cells(made, tmp_path):
     watched = subprocess.Popen(
         line, env=environment(made.folder), stdout=subprocess.PIPE, text=True
     )
-    assert "1 cells: 1 missing" in watched.stdout.readline()
+    assert "1 cell: 1 missing" in watched.stdout.readline()
     time.sleep(2.5)  # more than the time between two looks
     source = cell_folder(made.results, "cross_entropy")
     folder = StudyFolder(tmp_path, "s").cell(source.name)
@@ -183,7 +185,7 @@ def test_a_watch_prints_changes_alone_and_ends_with_the_cells(made, tmp_path):
     aside.replace(folder.record)
     said, _ = watched.communicate(timeout=20)
     assert watched.returncode == 0
-    assert [s for s in said.splitlines() if "cells:" in s] == ["1 cells: 1 done"]
+    assert [s for s in said.splitlines() if s.startswith("1 cell: ")] == ["1 cell: 1 done"]
 
 
 def test_ctrl_c_ends_a_watch_and_not_the_run(made):

@@ -43,7 +43,7 @@ def test_a_cell_without_memory_although_alone_has_failed_and_only_retry_failed_t
     def attempts(*more: str) -> int:
         run = run_grid(study, results, *more, folder=tmp_path)
         assert run.returncode == 1 and records(results) == {}
-        assert "0 of 1 cells done" in run.stdout and "continues with" not in run.stdout
+        assert "0 of 1 cell done" in run.stdout and "continues with" not in run.stdout
         failed = json.loads((cell_folder(results, "Starved") / "failed.json").read_text())
         assert (failed["kind"], failed["transient"]) == ("memory", False)
         return failed["attempts"]

@@ -86,7 +86,7 @@ def test_a_runner_that_finds_nothing_free_waits_for_the_other_one(paused):
     first, second = paused.runners
     paused.say("on")
     assert "by another runner" in second.ends(0)
-    assert "1 of 1 cells done" in first.ends(0)
+    assert "1 of 1 cell done" in first.ends(0)
     assert len(paused.notes()) == 1
     paused.assert_clean()
 
@@ -96,7 +96,7 @@ def test_a_cell_that_fails_at_the_other_runner_counts_for_both(paused):
     first, second = (runner.ends(1) for runner in paused.runners)
     reason = "RuntimeError: told to fail"
     assert f"FAILED at another runner: {reason}" in second and f"FAILED: {reason}" in first
-    assert "0 of 1 cells done" in second and len(paused.notes()) == 1
+    assert "0 of 1 cell done" in second and len(paused.notes()) == 1
     paused.assert_clean()
 
 
@@ -104,7 +104,7 @@ def test_a_cell_that_fails_at_the_other_runner_counts_for_both(paused):
 def test_a_cell_that_fails_once_and_goes_well_when_it_is_tried_again_is_done_for_both(paused):
     paused.say("die once")
     for runner in paused.runners:
-        assert "1 of 1 cells done" in runner.ends(0)
+        assert "1 of 1 cell done" in runner.ends(0)
     (record,) = records(paused.results).values()
     assert len(paused.notes()) == record["provenance"]["attempts"] == 2
     paused.assert_clean()
@@ -120,7 +120,7 @@ def test_a_runner_takes_over_the_cells_of_one_that_was_killed(paused, whole_grou
     worker, successor = paused.notes()
     assert gone(worker) and successor == second.process.pid
     paused.say("on")
-    assert "1 of 1 cells done" in second.ends(0)
+    assert "1 of 1 cell done" in second.ends(0)
     paused.assert_clean()
 
 

@@ -34,7 +34,7 @@ def test_a_cell_that_only_the_other_one_tries_again_is_waited_for(retried, word,
         "FAILED at another runner: RuntimeError: told to fail" if code else "by another runner"
     )
     assert outcome in second and "waiting for 1 at other runners" in second
-    assert all(f"{1 - code} of 1 cells done" in said for said in (first, second))
+    assert all(f"{1 - code} of 1 cell done" in said for said in (first, second))
     assert len(retried.notes()) == 2
     retried.assert_clean()
 
@@ -42,5 +42,5 @@ def test_a_cell_that_only_the_other_one_tries_again_is_waited_for(retried, word,
 def test_a_failed_cell_is_not_tried_again_for_one_who_was_killed_at_it(retried):
     _, first, second = retried.runners
     os.killpg(first.process.pid, signal.SIGKILL)
-    assert "0 of 1 cells done" in second.ends(1)
+    assert "0 of 1 cell done" in second.ends(1)
     assert len(retried.notes()) == 2

@@ -53,7 +53,7 @@ def test_a_cell_that_exits_fails_with_its_code_and_the_others_go_on(workers, tmp
         "exited with code 3",
         False,
     )
-    assert "sys.exit(3)" in left["details"] and "1 cells failed" in run.stderr
+    assert "sys.exit(3)" in left["details"] and "1 cell failed" in run.stderr
 
 
 def test_each_cell_in_the_main_process_has_a_log_beside_what_the_terminal_shows(tmp_path):

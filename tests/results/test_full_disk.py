@@ -141,7 +141,7 @@ def test_a_disk_that_fills_up_stops_the_pool_and_the_same_command_goes_on(made, 
         results = disk / "results"
         stopped = run(made, results, IN_STEP=filling(disk))
         assert stopped.returncode == 1
-        assert_one_sentence(stopped.stderr, "No space left on device", "epochs.jsonl")
+        assert_one_sentence(stopped.stderr, "No space left on device", "epochs.running.jsonl")
         assert stopped.stderr.strip().endswith(f"{made.study} --results {results}")
         assert kept(results) == {"cross_entropy"}
         (disk / "rest").unlink()
@@ -155,13 +155,13 @@ MOMENTS = {
     "study.json": ("before", 0),
     "leases": ("before", 3),
     "noise": ("before", 4),
-    "epochs.jsonl": ("before", 5),
-    "epochs.jsonl in between": ("IN_STEP", 0),
+    "epochs.running.jsonl": ("before", 5),
+    "epochs.running.jsonl in between": ("IN_STEP", 0),
     "log.txt": ("IN_STEP", 1),
     "checkpoint.pt": ("IN_STEP", 2),
     "samples.npz": ("AT_END", 0),
-    "epochs.jsonl at the end": ("AT_END", 1),
-    "record.json": ("AT_END", 2),
+    "epochs.jsonl at the end": ("AT_END", 3),
+    "record.json": ("AT_END", 4),
 }
 """The file that cannot be written -> when the disk is full, up to how many pages."""
 

@@ -74,7 +74,7 @@ def strew(content: bytes) -> None:
     for path in [*Path("results/s/noise").iterdir(), lease]:
         path.write_bytes(content)
     os.utime(lease, (0, 0))  # what was just made may be half written yet
-    for name in ("failed.json", "epochs.jsonl", "checkpoint.pt"):
+    for name in ("failed.json", "epochs.jsonl", "epochs.running.jsonl", "checkpoint.pt"):
         (cell / name).write_bytes(content)
     (cell / "record.json").unlink()
     Path("results/s/leases", "a folder.3").mkdir()

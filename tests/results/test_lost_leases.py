@@ -77,7 +77,8 @@ def test_who_goes_on_in_an_epoch_adds_no_line_to_the_epochs(cell, place, lost):
 
     notices(cell, place, lost, suspended)
     assert files(cell, place) == left
-    assert place.study.cell(cell.name).finished_epochs() == 4
+    folder = place.study.cell(cell.name)
+    assert folder.epochs.read_text().count("\n") == 4 and not folder.running_epochs.exists()
 
 
 def test_who_goes_on_after_loading_removes_no_epochs(cell, place, lost, monkeypatch):

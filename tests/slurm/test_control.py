@@ -99,7 +99,7 @@ def test_watching_ends_when_all_cells_have_ended(ended):
 def test_the_exit_code_of_waiting_speaks_of_the_selection(ended):
     sent, _, _ = ended
     out, _ = sent.type("--wait", "--only", "method=cross_entropy")
-    assert "nothing to submit" in out and "1 of 1 cells done" in out
+    assert "nothing to submit" in out and "1 of 1 cell done" in out
     _, err = sent.type("--wait", "--only", "method=raises", code=1)
     assert "failed before" in err
 

@@ -129,7 +129,7 @@ def test_as_many_tasks_are_in_the_queue_as_the_user_may_have_and_waiting_sends_t
     assert "QOSMaxSubmitJobPerUserLimit" in err and len(list(sent.results.glob("s/slurm/*"))) == 1
     sent.type("--cancel")
     out, err = sent.type(*few, "--retry-failed", "--wait")
-    assert "they follow" in err and "submitted 1 cells" in out and "3 of 3 cells done" in out
+    assert "they follow" in err and "submitted 1 cell" in out and "3 of 3 cells done" in out
 
 
 def assert_refused(sent: Sent, setting: str, key: str, words: str) -> None:
@@ -211,7 +211,7 @@ def test_a_job_may_submit_and_its_own_request_is_not_inherited(slurm, tmp_path):
     job = slurm.submit(script, "--array=0-0", "--mem=500", "--cpus-per-task=1", said)
     ended = slurm.wait_for_state(f"{job}_0", "COMPLETED", "FAILED", deadline=90)
     printed = (tmp_path / "said").read_text()
-    assert ended == "COMPLETED" and "1 of 1 cells done" in printed, printed
+    assert ended == "COMPLETED" and "1 of 1 cell done" in printed, printed
 
 
 def test_cells_go_in_arrays_of_the_size_that_the_cluster_takes(slurm, tmp_path):

@@ -139,7 +139,7 @@ def test_a_task_that_is_asked_to_end_is_run_again(tasks, life):
     task.slurm.wait_for_state(task.id, "FAILED", deadline=DEADLINE)
     assert task.files.checkpoint.stat().st_mtime > ended
     assert task.status().startswith("failed    the task was asked to end by SIGTERM")
-    assert "would submit 1 cells" in life.look(*task.dry_run)
+    assert "would submit 1 cell" in life.look(*task.dry_run)
 
 
 def test_at_its_time_limit_a_task_requeues_itself_and_goes_on(limited):
@@ -156,7 +156,7 @@ def test_a_task_that_gets_nowhere_in_two_attempts_is_not_tried_a_third_time(stuc
     said = task.status()
     assert said.startswith("failed") and "two attempts in a row came to their time limit" in said
     assert "nothing to submit" in life.look(*task.dry_run)
-    assert "would submit 1 cells" in life.look(*task.dry_run, "--retry-failed")
+    assert "would submit 1 cell" in life.look(*task.dry_run, "--retry-failed")
 
 
 def test_a_task_makes_room_for_others(tasks):
@@ -213,7 +213,7 @@ def test_a_task_that_cannot_requeue_itself_is_submitted_again(tasks, life):
         slurm.start_controller()
     slurm.wait_for_state(task.id, "FAILED", deadline=DEADLINE)
     assert task.status().startswith("failed    SLURM did not take its requeue")
-    assert "would submit 1 cells" in life.look(*task.dry_run)
+    assert "would submit 1 cell" in life.look(*task.dry_run)
 
 
 def test_a_task_goes_on_when_its_node_is_back(tasks):
