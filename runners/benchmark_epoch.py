@@ -136,7 +136,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         overheads.append(whole / (step.seconds + predict.seconds) - 1)
         evaluations.append((entry["seconds"] - entry["train_seconds"]) / predict.seconds)
         epochs.append(entry["seconds"])
-    pairs = [following(method, sets, protocol, first) for first in (True, False) * rounds]
+    pairs = [following(method, sets, protocol, first) for first in [True, False] * -(-rounds // 2)]
     return {
         "network": network,
         "following": round(statistics.median(pairs), 4),

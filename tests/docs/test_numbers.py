@@ -46,7 +46,7 @@ def speed_numbers() -> set[str]:
     rows = json.loads(read(SPEED / "cpu.json"))
     said = {f"{row[key]:.2f}" for row in rows for key in ("ratio_min", "ideal_ratio") if row[key]}
     for row in json.loads(read(SPEED / "cpu-epoch.json")):
-        said.add(f"{100 * row['overhead']:.1f}")
+        said |= {f"{100 * row[key]:.1f}" for key in ("overhead", "following")}
     for row in json.loads(read(SPEED / "cpu-pool.json")):
         said |= {f"{row[key]:.2f}" for key in ("times_the_first", "times_the_last")}
     return said
