@@ -178,15 +178,16 @@ class StudyFolder:
         self.leases = Leases(self.path / "leases")
 
     def cell(self, name: str) -> CellFolder:
-        """The folder of a cell, also where it still has the name of a former label.
+        """The folder of a cell; of a finished one also where it has the name of a former label.
 
         What names a result is the key, whose first digits end the name.
         """
-        path = self.cells / name
-        if not path.exists():
-            former = self._by_digits().get(name.rpartition("__")[2])
-            path = path if former is None else self.cells / former
-        return CellFolder(path)
+        own = CellFolder(self.cells / name)
+        if own.path.exists():
+            return own
+        former = self._by_digits().get(name.rpartition("__")[2])
+        found = own if former is None else CellFolder(self.cells / former)
+        return found if found.record.is_file() else own
 
     def _by_digits(self) -> dict[str, str]:
         """Digits of a key -> name of its folder, of all folders there are now."""
