@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -93,8 +95,19 @@ def value(
         return math.nan
     if metric == "accuracy":
         return float(chosen["test"])
-    counts = (record.get("confusion") or {}).get(name)
-    if ensemble or counts is None or any(len(row) != len(counts) for row in counts):
+    of_class = [] if ensemble else _accuracies((record.get("confusion") or {}).get(name))
+    if not len(of_class):
         return math.nan
-    of_class = [row[k] / sum(row) for k, row in enumerate(counts) if sum(row)]
-    return min(of_class) if metric == "worst_class" else sum(of_class) / len(of_class)
+    return float(np.min(of_class) if metric == "worst_class" else np.mean(of_class))
+
+
+def _accuracies(confusion: Any) -> np.ndarray | list[float]:
+    """Accuracy of each class that has images; none where the counts cannot be those of a run."""
+    try:
+        counts = np.asarray(confusion, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return []
+    if counts.ndim != 2 or len(counts) != counts.shape[1] or not (counts >= 0).all():
+        return []
+    images = counts.sum(1)
+    return (counts.diagonal() / np.maximum(images, 1))[images > 0]

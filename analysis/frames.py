@@ -41,7 +41,6 @@ def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
 
 def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
     record = study.records.get(cell["key"])
-    told = record or cell
     origin = record["provenance"] if record else {}
     row = {"key": cell["key"], **{name: cell[name] for name in DESCRIPTION}}
     row |= {name: cell["protocol"].get(name) for name in ("network", "epochs", "batch_size")}
@@ -52,9 +51,9 @@ def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "rate": _nominal_rate(cell, record),
         "privileges": tuple(cell["privileges"]),
         "track": cell["track"],
-        "source": _source(told["hparams_source"]),
-        "tuned_at": told.get("tuned_at", ""),
-        "budget": _budget(told.get("tuned_under")),
+        "source": _source(cell["hparams_source"]),
+        "tuned_at": cell.get("tuned_at", ""),
+        "budget": _budget(cell.get("tuned_under")),
         "done": record is not None,
         "stale": cell["key"] in study.stale,
         "realised_rate": math.nan if realised is None else realised,

@@ -39,6 +39,7 @@ from runners.results.store import StudyFolder
 from runners.study.cell import Cell
 from runners.study.config import Study, load_study
 from runners.study.grid import cells
+from runners.study.tuned import TUNED
 from runners.system.errors import UserError
 from runners.tuning.draws import tuning_study
 from runners.tuning.files import (
@@ -132,8 +133,13 @@ def tune(options: argparse.Namespace) -> int:
     study = load_study(options.study, all_overrides(options))
     shows = ("plan", "status", "watch", "dry_run", "cancel", "logs")
     only_shows = any(getattr(options, name) for name in shows)
-    options.out = options.out or options.study.parent / "tuned"
+    named, options.out = options.out, options.out or options.study.parent / "tuned"
     if not only_shows:
+        if named is None and options.out.resolve() == TUNED:
+            raise UserError(
+                f"--out: not given, and beside {options.study} lie the tuned values of the suite: "
+                f"must be a folder (--out {TUNED} writes these)"
+            )
         _make_folder(options.out)
     options.results = options.results.resolve() / "tuning"
     for entry in study.datasets:

@@ -98,15 +98,12 @@ class Record(_Part):
     version: Literal[SCHEMA] = Field(alias="schema")
     key: str
     results_version: int
-    hparams_source: dict[str, Text]
-    tuned_under: TunedUnder | None = None
-    tuned_at: Text = ""
     counts: Counts
     noise: Noise
     accuracy: Accuracies
     ensemble_accuracy: Accuracies | None = None
     timing: Timing
-    confusion: dict[str, list[list[Annotated[int, Ge(0)]]] | None]
+    confusion: dict[str, list[Any] | None]
     provenance: Provenance
     epochs_sha256: str
     peak_memory_mb: Number = 0.0

@@ -60,12 +60,12 @@ class Tuned:
 
 
 def tune(
-    folder: Path, *arguments: str, out: str | None = "out"
+    folder: Path, *arguments: str, out: str | None = "out", study: str = "study.yaml"
 ) -> subprocess.CompletedProcess[str]:
     script = str(ROOT / "runners" / "tune.py")
     places = ["--results", "results", "--development", "64", *(["--out", out] if out else [])]
     return subprocess.run(
-        [sys.executable, script, "study.yaml", *places, *arguments],
+        [sys.executable, script, study, *places, *arguments],
         cwd=folder,
         env=environment(folder),
         capture_output=True,
@@ -242,6 +242,14 @@ def test_by_default_values_are_written_and_found_beside_the_study_and_nowhere_el
     assert {path: path.read_bytes() for path in TUNED.iterdir()} == committed
     assert (tmp_path / "tuned" / "simulated.yaml").is_file()
     assert {cell.origin for cell in cells(load_study(study))} == {"tuned"}
+
+
+def test_the_values_of_the_suite_are_not_replaced_unasked(tmp_path):
+    study = str(ROOT / "benchmarks" / "precision.yaml")
+    result = tune(tmp_path, out=None, study=study)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"--out: not given, and beside {study} lie the tuned values")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--draws", "0"], ["--seeds", "0"]])
