@@ -30,10 +30,12 @@ from methods.lookahead import LookAhead
 
 class Hparams(Hyperparameters):
     warmup: float = hparam(44 / 120, gt=0, le=1)  # stage 1 as a share of the epochs
-    # Look-ahead rate. Widened from 10: the upper quarter of twelve draws was above the others.
-    alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.3, 30, widened=1))
-    # Adam on phi. Widened from 3e-3 to 0.1: both outer quarters were above the others.
-    beta: float = hparam(0.01, gt=0, le=10, search=LogUniform(1e-3, 0.3, widened=1))
+    # Look-ahead rate. Widened from 10 (the upper quarter of twelve draws was above the others), and
+    # from 0.3 to 30 (both outer quarters were).
+    alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.1, 100, widened=2))
+    # Adam on phi. Widened from 3e-3 to 0.1 (both outer quarters were above the others), and from
+    # 1e-3 (the lower quarter was).
+    beta: float = hparam(0.01, gt=0, le=10, search=LogUniform(3e-4, 0.3, widened=2))
     weight_decay: float = hparam(1e-4, ge=0, le=1)  # of phi, coupled
     # lambda / protocol.lr. Widened from 0.02 (the best of eight draws was the lowest, 0.03), and
     # from 1e-3 (the lower quarter of twelve draws was above the others).
