@@ -122,7 +122,7 @@ def test_example_studies_are_valid(text, tmp_path):
 @pytest.mark.parametrize(
     ("path", "count"),
     [
-        ("benchmark.yaml", 63),
+        ("benchmark.yaml", 105),
         ("benchmarks/cifar10.yaml", 120),
         ("benchmarks/fashion_mnist.yaml", 126),
     ],

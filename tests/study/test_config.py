@@ -40,10 +40,10 @@ def test_each_bad_study_is_refused_with_exactly_its_sentences(name, monkeypatch)
     assert caught.value.problems == expected.splitlines()
 
 
-def test_the_default_study_is_accepted_and_has_63_cells():
+def test_the_default_study_is_accepted_and_has_105_cells():
     study = load_study(ROOT / "benchmark.yaml", [])
     assert study.name == "default"
-    assert len(cells(study)) == 63
+    assert len(cells(study)) == 105
 
 
 def test_planning_imports_neither_torch_nor_pandas_nor_matplotlib():
