@@ -22,7 +22,7 @@ from methods.declaration import Choice, Declaration, Hyperparameters, Privileges
 
 class Hparams(Hyperparameters):
     # tau as a multiple of the noise rate, section 5; the paper's ablation goes from 0.5 to 1.5.
-    # Widened from 1.5 and from 2: the upper quarter of twelve draws was above the others both times.
+    # Widened from 1.5 and from 2: the upper quarter of twelve draws was above the others.
     tau_factor: float = hparam(1.0, ge=0, le=3, search=Uniform(0.5, 2.7, widened=2))
     exponent: float = hparam(1.0, gt=0, le=10, search=Choice((0.5, 1.0, 2.0)))  # c
     ramp: float = hparam(1 / 3, gt=0, le=1)  # T_k as a share of the epochs
