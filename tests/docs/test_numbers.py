@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import methods
+from analysis import frames, records
+from analysis.compare_protocols import compare
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference" / "default"
@@ -83,13 +85,13 @@ SETTINGS = {"0.2", "0.4", "0.6", "0.45", "2.14", "3.11", "3.12"}
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
     measured = speed_numbers() | study_numbers() | tuning_numbers()
-    known = measured | decimals(" ".join(official_rows())) | SETTINGS
-    assert decimals(prose(read(page))) <= known
+    measured |= decimals(" ".join([*official_rows(), *precision_lines()]))
+    assert decimals(prose(read(page))) <= measured | SETTINGS
 
 
 def test_the_table_of_speed_is_that_of_the_file():
     rows = {
-        (row["method"], row["variant"]): row
+        (row["method"], row["variant"], row["precision"]): row
         for row in json.loads(read(SPEED / "cpu.json"))
         if row["network"] == "cnn8"
     }
@@ -98,11 +100,25 @@ def test_the_table_of_speed_is_that_of_the_file():
     lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
     assert len(lines) == 8
     for line in lines:
-        name, ms, ratio, ideal, peak = (part.strip() for part in line.strip("|").split("|"))
-        row = rows[VARIANTS.get(name) or displays[name]]
+        name, ms, ratio, ideal, peak, bf16 = (part.strip() for part in line.strip("|").split("|"))
+        key = VARIANTS.get(name) or displays[name]
+        row = rows[*key, "float32"]
         assert (ms, ratio) == (f"{row['min_ms']:.0f}", f"{row['ratio_min']:.2f}"), name
         assert peak == f"{row['peak_mb']:.0f}"
         assert ideal == ("" if row["ideal_ratio"] is None else f"{row['ideal_ratio']:.2f}")
+        assert bf16 == f"{rows[*key, 'bf16']['ratio_min']:.2f}"
+
+
+def precision_lines() -> list[str]:
+    """What `compare_protocols.py` says of the committed cells in both precisions."""
+    folders = (REFERENCE.parent / name for name in ("precision", "precision_bf16"))
+    return compare(*(frames.cells(records.load(folder)) for folder in folders), "last", 0.5)
+
+
+def test_what_bf16_changes_is_what_the_records_say():
+    page = read(ROOT / "docs" / "methods.md")
+    block = page.partition("<!-- precision -->")[2].partition("<!-- end")[0]
+    assert block.strip().splitlines() == [f"- {line}" for line in precision_lines()]
 
 
 def test_sentences_about_the_default_study_are_those_of_the_command():
