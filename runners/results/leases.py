@@ -33,6 +33,8 @@ HEARTBEAT_S = 5.0
 QUIET_S = 3 * HEARTBEAT_S
 """Silence from which a heart may have stopped."""
 SILENT_S = 60.0
+PAUSES_S = (0.2, 1.0, 5.0)
+"""Between attempts to read a lease whose file server fails for a moment."""
 UNWRITTEN_S = 10.0
 """Age from which a lease without readable content is dead: its maker was cut off in between."""
 
@@ -176,15 +178,21 @@ def _create(path: Path, content: bytes) -> None:
 def _read(path: Path) -> tuple[bytes, float] | None:
     """Content and time of change of a lease, None if it is gone.
 
-    It is opened first: of a file that was not, a client of a file server knows old times.
+    It is opened first: of a file that was not, a client of a file server knows old times. An error
+    of the server that may pass is waited out.
     """
-    try:
-        with path.open("rb") as file:
-            return file.read(), os.fstat(file.fileno()).st_mtime
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ESTALE):
-            return None
-        raise
+    pauses = iter(PAUSES_S)
+    while True:
+        try:
+            with path.open("rb") as file:
+                return file.read(), os.fstat(file.fileno()).st_mtime
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESTALE):
+                return None
+            pause = next(pauses, None)
+            if pause is None or error.errno not in (errno.EIO, errno.EAGAIN, errno.ETIMEDOUT):
+                raise
+            time.sleep(pause)
 
 
 def _claim(path: Path, now: float) -> LeaseInfo | None:

@@ -1,7 +1,8 @@
-"""Many processes want the same leases at once and are killed at any time: one holds each."""
+"""Many processes want the same leases, are killed, or their file server fails: one holds each."""
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,26 @@ def contended(folder: Path, seed: int) -> None:
     for name in NAMES:
         leases.take(name).release()
     assert not list(leases.folder.iterdir())
+
+
+def test_a_file_server_that_fails_for_a_moment_costs_no_lease(tmp_path, monkeypatch):
+    lease = Leases(tmp_path).take(NAMES[0])
+    opened, codes = Path.open, [errno.EIO, errno.ETIMEDOUT]
+
+    def fails_at_first(path: Path, *arguments, **named):
+        if path == lease.path and codes:
+            raise OSError(codes.pop(), "for a moment")
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "PAUSES_S", (0.0, 0.0))
+        patched.setattr(Path, "open", fails_at_first)
+        lease.check()
+        assert not codes
+        codes += [errno.EIO] * 3
+        with pytest.raises(OSError, match="for a moment"):
+            lease.check()
+    lease.release()
 
 
 @pytest.mark.parametrize("seed", range(3))
