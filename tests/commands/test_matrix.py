@@ -76,11 +76,11 @@ def test_a_matrix_is_for_more_than_thirty_cells_and_every_cell_is_there_if_asked
     line = ["benchmark.yaml", "--results", str(tmp_path), option]
     assert main(line) == 0
     said = capsys.readouterr().out
-    assert "__s0__" not in said and said.count("0/3") == 21
+    assert "__s10__" not in said and said.count("0/5") == 21
     assert main([*line, "--cells"]) == 0
-    assert capsys.readouterr().out.count("__s0__") == 21
+    assert capsys.readouterr().out.count("__s10__") == 21
     assert main([*line, "--only", "method=gce"]) == 0
-    assert capsys.readouterr().out.count("__s0__") == 3
+    assert capsys.readouterr().out.count("__s10__") == 3
 
 
 def test_ten_thousand_cells_take_seconds(tmp_path):

@@ -33,6 +33,8 @@ NAMES = [f"cell-0.{number}" for number in range(4)]
 TIMES = 4
 """How often each contender holds each name."""
 UNWRITTEN_S = 0.05
+SILENT_S = 10.0
+"""How long a contender waits for one of another machine, less than the minute of a run."""
 
 
 @cache
@@ -116,7 +118,7 @@ def contend(folder: str, ledger_path: str, who: str, seed: str, dies: str) -> No
         dies: "holding": kills itself while it holds one; "making": between a lease's creation and
             its content; "": only others kill it.
     """
-    leases.UNWRITTEN_S = UNWRITTEN_S
+    leases.UNWRITTEN_S, leases.SILENT_S = UNWRITTEN_S, SILENT_S
     own, ledger, rng = Leases(Path(folder)), Ledger(Path(ledger_path)), random.Random(seed)
     fatal = rng.choice(NAMES) if dies else None
     left = NAMES * TIMES
