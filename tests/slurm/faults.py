@@ -226,4 +226,5 @@ class Faults:
     def kill_task(self, job: str) -> None:
         """What srun started for a job is killed by SIGKILL, as by the kernel without memory."""
         for pid in self.wait_for_task(job):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # ended with its parent already
+                os.kill(pid, signal.SIGKILL)
