@@ -10,8 +10,6 @@ from runners.study.config import Study, load_study
 from runners.system.errors import ConfigError
 
 AXES = "axes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
-
-
 STUDY = f"study: s\n{AXES}"
 
 
