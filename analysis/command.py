@@ -62,7 +62,7 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
         UserError: none found, a folder is no study, or two of one name would share an output
             folder.
     """
-    named = [_folder_of(path, arguments.results) for path in arguments.studies]
+    named = [folder_of(path, arguments.results) for path in arguments.studies]
     folders = named or records.find(arguments.results)
     if not folders:
         raise UserError(
@@ -92,7 +92,7 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
     return places
 
 
-def _folder_of(path: Path, results: Path) -> Path:
+def folder_of(path: Path, results: Path) -> Path:
     """The folder itself, or that of a study named by its YAML file."""
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import pandas as pd
@@ -23,10 +22,6 @@ LATEX = {
 SPECIAL_IN_MARKDOWN = re.compile(r"[\\|*`<\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
-def _percent(rate: float) -> str:
-    return NOTHING if math.isnan(rate) else f"{100 * rate:.1f} %"
-
-
 def _escape_markdown(text: str) -> str:
     return SPECIAL_IN_MARKDOWN.sub(lambda match: "\\" + match[0], text)
 
@@ -34,7 +29,7 @@ def _escape_markdown(text: str) -> str:
 def markdown(table: Table) -> str:
     """The table with aligned columns, its title above and its notes as a list below."""
     lines = [["Method", *(column.heading for column in table.columns)]]
-    lines.append(["realised noise", *(_percent(column.realised) for column in table.columns)])
+    lines.append(["realised noise", *(column.noise for column in table.columns)])
     lines += [[name, *(entry.text for entry in entries)] for name, entries in table.rows]
     lines = [[_escape_markdown(text) for text in line] for line in lines]
     for line, (_, entries) in zip(lines[2:], table.rows, strict=True):
@@ -64,8 +59,7 @@ def escape_latex(text: str) -> str:
 def latex(table: Table) -> str:
     r"""A floating table for `\input`; the document needs no package but booktabs."""
     headings = [
-        (escape_latex(column.heading), escape_latex(_percent(column.realised)))
-        for column in table.columns
+        (escape_latex(column.heading), escape_latex(column.noise)) for column in table.columns
     ]
     body = [
         [

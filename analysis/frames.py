@@ -24,9 +24,11 @@ def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
     rate), `rate` (nominal), `privileges` (tuple), `track`, `source` (of the hyper-parameters, the
     same words as in a plan without names), `tuned_at`, `budget` (of tuning, in words), `network`,
-    `epochs`, `batch_size`, `done`, `other_data`, `stale`, `realised_rate`, `no_true_class` and
-    `clean_subset` (images), `torch`, `device`, `warnings` (tuple), and for every criterion C the
-    metric `C` and `ensemble_C`. Rates and metrics are in [0, 1], nan where there is no record.
+    `epochs`, `batch_size`, `done`, `other_data`, `stale`, `realised_rate`, `no_true_class`,
+    `unknown_truth` and `clean_subset` (images), `told` (noise rate that a method was told in place
+    of the realised one), `told_source`, `judged_by` (what test labels are), `torch`, `device`,
+    `warnings` (tuple), and for every criterion C the metric `C` and `ensemble_C`. Rates and metrics
+    are in [0, 1], nan where there is no record.
     """
     frame = pd.DataFrame([_row(study, cell, metric) for cell in study.cells])
     frame["other_data"] = False
@@ -58,6 +60,10 @@ def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "stale": cell["key"] in study.stale,
         "realised_rate": math.nan if realised is None else realised,
         "no_true_class": record["noise"].get("no_true_class", 0) if record else 0,
+        "unknown_truth": record["noise"].get("unknown_truth", 0) if record else 0,
+        "told": (record["noise"].get("told_rate") if record else None) or math.nan,
+        "told_source": record["noise"].get("told_source", "") if record else "",
+        "judged_by": record.get("judged_by", "") if record else "",
         "clean_subset": (record["counts"] if record else cell["protocol"])["clean_subset"],
         "data_sha256": origin.get("data_sha256", ""),
         "torch": (origin.get("packages") or {}).get("torch"),
@@ -90,7 +96,8 @@ def _nominal_rate(cell: Mapping[str, Any], record: Mapping[str, Any] | None) -> 
         return 0.0
     if isinstance(cell["noise"].get("rate"), int | float):
         return float(cell["noise"]["rate"])
-    return float(record["noise"]["nominal_rate"]) if record else math.nan
+    nominal = record["noise"].get("nominal_rate") if record else None
+    return math.nan if nominal is None else float(nominal)
 
 
 def epochs(study: Study) -> pd.DataFrame:

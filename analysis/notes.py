@@ -62,7 +62,7 @@ def below(
     if frame["stale"].any():
         said.append(f"{STALE} at least one of these cells is stale: it ran under other code.")
     said += [*_hyperparameters(frame, wants_tuned, preset), *_tuning(frame)]
-    said += [*_provenance(frame), *_warnings(frame, criteria)]
+    said += [*_own_data(frame), *_provenance(frame), *_warnings(frame, criteria)]
     return said + [note for name in criteria for note in _ensembles(frame, name)]
 
 
@@ -118,6 +118,24 @@ def _tuning(frame: pd.DataFrame) -> list[str]:
 
 def _names(rows: pd.DataFrame) -> str:
     return ", ".join(rows["display"].drop_duplicates())
+
+
+def _own_data(frame: pd.DataFrame) -> list[str]:
+    """What nobody knows of data without true labels."""
+    said = []
+    for dataset in frame.loc[frame["judged_by"] != "", "dataset"].unique():
+        said.append(
+            f"{dataset} has no test set of its own: a fixed share of its images was split off, and "
+            "every number here is judged by labels that may be wrong."
+        )
+    for (name, source), rows in frame[frame["told"].notna()].groupby(["display", "told_source"]):
+        texts = [
+            f"{where} {100 * of_setting['told'].mean():.1f} %"
+            for where, of_setting in rows.groupby("noise_display", sort=False)
+        ]
+        how = "estimated inside each cell" if source == "estimated" else source
+        said.append(f"{name} is told a noise rate that is {how} (mean): {', '.join(texts)}.")
+    return said
 
 
 def _provenance(frame: pd.DataFrame) -> list[str]:

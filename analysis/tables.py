@@ -16,13 +16,13 @@ from analysis.seed_statistics import Summary, summary
 
 @dataclass(frozen=True)
 class Column:
-    """A setting under a criterion; `heading` names it, `realised` is its noise rate in [0, 1]."""
+    """A setting under a criterion; `heading` names it, `noise` says its realised rate."""
 
     dataset: str
     noise_slug: str
     criterion: str
     heading: str
-    realised: float
+    noise: str
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,19 @@ def _columns(frame: pd.DataFrame, criteria: list[str]) -> list[Column]:
     for (dataset, slug), rows in frame.groupby(["dataset", "noise_slug"], sort=False):
         setting = rows["noise_display"].iloc[0]
         setting = f"{dataset}, {setting}" if several else setting
-        realised = summary(rows.groupby("seed")["realised_rate"].mean()).mean
         for name in criteria:
             heading = f"{setting}: {CRITERIA[name].short}" if len(criteria) > 1 else setting
-            columns.append(Column(str(dataset), str(slug), name, heading, realised))
+            columns.append(Column(str(dataset), str(slug), name, heading, _realised(rows)))
     return columns
+
+
+def _realised(rows: pd.DataFrame) -> str:
+    """The realised noise rate of a setting in words: of unknown truth what a person has stated."""
+    if (rows["unknown_truth"] > 0).any():
+        stated = rows["rate"].dropna()
+        return f"{100 * stated.iloc[0]:.1f} % (stated)" if len(stated) else "unknown"
+    realised = summary(rows.groupby("seed")["realised_rate"].mean()).mean
+    return notes.NOTHING if math.isnan(realised) else f"{100 * realised:.1f} %"
 
 
 def _entry(groups: dict, label: str, column: Column, say_n: bool) -> Entry:

@@ -42,11 +42,26 @@ def _instance(name: str, parameters: str) -> Dataset:
     return kind(kind.Parameters(**json.loads(parameters)))
 
 
-def of(config: str | Mapping[str, Any]) -> Dataset:
-    """The data set of a cell's config: its name, or a mapping with `name` and parameters."""
+def of(config: str | Mapping[str, Any], places: Mapping[str, str] | None = None) -> Dataset:
+    """The data set of a cell's config: its name, or a mapping with `name` and parameters.
+
+    Args:
+        places: values of the parameters that are paths, for which the config has a `label`.
+    """
     if isinstance(config, str):
         return get(config)
-    return get(config["name"], {key: value for key, value in config.items() if key != "name"})
+    return get(config["name"], parameters(config, places))
+
+
+def parameters(config: Mapping[str, Any], places: Mapping[str, str] | None) -> dict[str, Any]:
+    """The parameters of an entry of a study, paths among them; see `of`."""
+    own = {"name", "label"} if places else {"name"}
+    return {key: value for key, value in config.items() if key not in own} | dict(places or {})
+
+
+def forget() -> None:
+    """Makes `get` look at the files of a person's own data again."""
+    _instance.cache_clear()
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +18,11 @@ from datasets.registry import register as register
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+NO_CLASS = -1
+"""True label of a sample that belongs to none of the classes."""
+UNKNOWN = -2
+"""True label of a sample whose true class nobody has said."""
+
 
 class DataError(Exception):
     """Data are missing or corrupt; the message is one sentence that says what to do."""
@@ -25,20 +30,25 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Arrays:
-    """A data set in memory, official order, clean labels."""
+    """A data set in memory, official order."""
 
     train_images: np.ndarray
     """uint8 (n_train, C, H, W)."""
     train_labels: np.ndarray
-    """int64 (n_train,), values 0..classes-1."""
+    """int64 (n_train,), true labels, values 0..classes-1; `UNKNOWN` where nobody has said one."""
     test_images: np.ndarray
     """uint8 (n_test, C, H, W)."""
     test_labels: np.ndarray
     """int64 (n_test,)."""
     sha256: str
-    """Over the four arrays in this order, then the inputs by name, see `sha256_of_arrays`."""
+    """Over the four arrays in order, inputs by name, the clean set, see `sha256_of_arrays`."""
     train_inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What noise models may ask for by name: arrays with n_train rows, such as human labels."""
+    """What noise models may ask for by name: arrays with n_train rows, such as `given` labels
+    (int64 (n_train,), where they are not the true ones) or the `path` of each image."""
+    clean_images: np.ndarray | None = None
+    """uint8 (n_clean, C, H, W), a clean set of the data set's own, outside its training part."""
+    clean_labels: np.ndarray | None = None
+    """int64 (n_clean,)."""
 
     @classmethod
     def of(
@@ -47,9 +57,13 @@ class Arrays:
         train_labels: np.ndarray,
         test_images: np.ndarray,
         test_labels: np.ndarray,
+        clean: tuple[np.ndarray, np.ndarray] | None = None,
         **train_inputs: np.ndarray,
     ) -> Arrays:
-        """Makes the four arrays contiguous and writable, labels int64, and hashes them.
+        """Makes the arrays contiguous and writable, labels int64, and hashes them.
+
+        Args:
+            clean: images and labels of a clean set of its own.
 
         Raises:
             DataError: images that are not uint8, or labels that are no integers.
@@ -61,8 +75,14 @@ class Arrays:
             _as_given("test_labels", test_labels, np.int64, "iu"),
         ]
         inputs = [train_inputs[name] for name in sorted(train_inputs)]
-        digest = sha256_of_arrays(*arrays, *inputs)
-        return cls(*arrays, sha256=digest, train_inputs=train_inputs)
+        own = []
+        if clean is not None:
+            own = [
+                _as_given("clean_images", clean[0], np.uint8, ""),
+                _as_given("clean_labels", clean[1], np.int64, "iu"),
+            ]
+        digest = sha256_of_arrays(*arrays, *inputs, *own)
+        return cls(*arrays, digest, train_inputs, *own)
 
 
 class Parameters(BaseModel):
@@ -98,6 +118,12 @@ class Dataset(ABC):
     """True class -> the class it is mistaken for; empty where the literature names none."""
     class_counts: tuple[int, ...] | None = None
     """Training images per class; None where that is not known without loading."""
+    truth: Literal["all", "some", "none"] = "all"
+    """Of how many training images the true label is known."""
+    own_clean_counts: tuple[int, ...] | None = None
+    """Images per class of a clean set outside the training part; None where there is none."""
+    judged_by_given: bool = False
+    """Whether labels of test images may be wrong."""
     how_to_get: str
     """What a person types or does to get the data; ends sentences."""
     torchvision_class: str | None = None
@@ -114,6 +140,8 @@ class Dataset(ABC):
     @property
     def default_network(self) -> str:
         """Network of the fair protocol for this image size."""
+        if self.size > 32:
+            return "resnet18"
         return "small_cnn" if self.size < 32 else "cnn8"
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from datasets.base import Arrays, DataError, Dataset
+from datasets.base import UNKNOWN, Arrays, DataError, Dataset
 
 
 def checked(arrays: Arrays, dataset: Dataset) -> Arrays:
@@ -28,18 +28,32 @@ def _problems(arrays: Arrays, dataset: Dataset) -> Iterator[str]:
         labels = getattr(arrays, f"{part}_labels")
         count = max(1, len(labels)) if count is None else count
         yield from _of_images(f"{part}_images", images, count, dataset)
-        yield from _of_labels(f"{part}_labels", labels, count, dataset.classes)
+        lowest = UNKNOWN if part == "train" and dataset.truth != "all" else 0
+        yield from _of_labels(f"{part}_labels", labels, count, dataset.classes, lowest)
     for name, values in arrays.train_inputs.items():
         if len(values) != dataset.n_train:
             yield f"{name} has {len(values):,} rows: must have {dataset.n_train:,}"
-    labels = arrays.train_labels
+    yield from _of_clean_set(arrays, dataset)
+    labels = arrays.train_inputs.get("given", arrays.train_labels)
+    if "given" in arrays.train_inputs:
+        yield from _of_labels("given", labels, dataset.n_train, dataset.classes)
     if labels.ndim == 1 and len(labels) and labels.min() == labels.max():
         yield f"all train_labels are {labels.min()}: must be of two classes or more"
-    counts = dataset.class_counts
+    counts, labels = dataset.class_counts, arrays.train_labels
     if counts is not None and labels.min(initial=0) >= 0 and labels.ndim == 1:
         found = tuple(np.bincount(labels, minlength=dataset.classes).tolist())
         if found != tuple(counts):
             yield f"its classes have {found} training images: must be {tuple(counts)}, as declared"
+
+
+def _of_clean_set(arrays: Arrays, dataset: Dataset) -> Iterator[str]:
+    declared = dataset.own_clean_counts
+    images, labels = arrays.clean_images, arrays.clean_labels
+    if (declared is None) != (images is None):
+        yield "own_clean_counts must be set exactly if there are clean_images"
+    elif declared is not None:
+        yield from _of_images("clean_images", images, sum(declared), dataset)
+        yield from _of_labels("clean_labels", labels, sum(declared), dataset.classes)
 
 
 def _of_images(name: str, images: np.ndarray, count: int, dataset: Dataset) -> Iterator[str]:
@@ -54,10 +68,12 @@ def _of_images(name: str, images: np.ndarray, count: int, dataset: Dataset) -> I
     yield f"{name} are {images.shape}: must be {wanted}{hint}"
 
 
-def _of_labels(name: str, labels: np.ndarray, count: int, classes: int) -> Iterator[str]:
+def _of_labels(
+    name: str, labels: np.ndarray, count: int, classes: int, lowest: int = 0
+) -> Iterator[str]:
     if labels.dtype != np.int64:
         yield f"{name} are {labels.dtype}: must be int64"
     elif labels.shape != (count,):
         yield f"{name} are {labels.shape}: must be {(count,)}"
-    elif count and not 0 <= labels.min() <= labels.max() < classes:
+    elif count and not lowest <= labels.min() <= labels.max() < classes:
         yield f"{name} go from {labels.min()} to {labels.max()}: must be from 0 to {classes - 1}"

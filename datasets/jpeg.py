@@ -28,7 +28,7 @@ def decoded(content: bytes, path: Path, sha256: str) -> Arrays:
         path: where it was read; the cache is kept beside it if that folder may be written to.
         sha256: of `content`; part of the cache's file name.
     """
-    places = [folder / f"{path.stem}-{sha256[:16]}-decoded.npz" for folder in _folders(path)]
+    places = [folder / f"{path.stem}-{sha256[:16]}-decoded.npz" for folder in cache_folders(path)]
     for place in places:
         arrays = _read(place)
         if arrays is not None:
@@ -40,7 +40,7 @@ def decoded(content: bytes, path: Path, sha256: str) -> Arrays:
     return arrays
 
 
-def _folders(path: Path) -> list[Path]:
+def cache_folders(path: Path) -> list[Path]:
     """Folders for the cache in order of preference."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folders = [Path(cache).expanduser() / "noisy-label-suite"]

@@ -5,8 +5,9 @@ falls from 1 to 1 - tau as memorisation sets in. Reference code: bhanML/Co-teach
 consulted only).
 
 Differences from the paper: optimiser and schedule are the protocol's (paper: Adam, linear decay);
-T_k is a third of the epochs (paper track: 10 of 200, as published); tau is the realised rate of
-the whole training part. The loss is the mean over the kept samples (the official code divides by
+T_k is a third of the epochs (paper track: 10 of 200, as published); tau is `forget_rate` if set,
+else from the realised rate of the whole training part, or where that is not known from the stated
+or estimated one. The loss is the mean over the kept samples (the official code divides by
 their number once more, which Adam cancels and SGD would not). The forget rate is the paper's
 tau * min(T^c / T_k, 1) with T = 0 in the first epoch; the official code's ramp goes to tau^c, and
 its first trained epoch forgets tau / 9 already. Network 0 is reported, the mean of both beside it.
@@ -26,6 +27,7 @@ class Hparams(Hyperparameters):
     tau_factor: float = hparam(1.0, ge=0, le=3, search=Uniform(0.5, 2.7, widened=2))
     exponent: float = hparam(1.0, gt=0, le=10, search=Choice((0.5, 1.0, 2.0)))  # c
     ramp: float = hparam(1 / 3, gt=0, le=1)  # T_k as a share of the epochs
+    forget_rate: float | None = hparam(None, ge=0, lt=1)  # tau itself; None: a multiple of the rate
 
 
 DECLARATION = Declaration(
@@ -70,7 +72,8 @@ class CoTeaching(Method):
         self.peer = new_network()
         both = [*self.network.parameters(), *self.peer.parameters()]
         self.optimizer = task.make_optimizer(both)
-        self.tau = min(hparams.tau_factor * task.noise_rate, 0.99)
+        tau = hparams.forget_rate
+        self.tau = min(hparams.tau_factor * task.noise_rate, 0.99) if tau is None else tau
         kept = torch.ones(task.n_train, device=task.noisy_labels.device)
         self.register_buffer("kept", kept)
         self.forget_rate = 0.0

@@ -1,8 +1,9 @@
 """Writes a study's noisy labels and splits as CSV: `python runners/export_labels.py STUDY`.
 
 One file for each data set, noise and seed, which all methods share: `index` (position in the
-official training part), `true` (empty for a sample of none of the classes), `noisy` and `split`
-(train, noisy_val, clean_subset, clean_val or dev). They are the labels and splits of the cells,
+official training part), `true` (empty for a sample of none of the classes or of an unknown one),
+`noisy`, `split` (train, noisy_val, clean_subset, clean_val or dev) and, of a person's own images,
+`path`. They are the labels and splits of the cells,
 drawn and stored by the same code.
 """
 
@@ -13,7 +14,6 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import numpy as np
 
-import datasets
 from datasets.base import DataError
 from runners.commands.arguments import study_parser
 from runners.commands.request import data_root
@@ -35,8 +34,6 @@ from runners.system.files import write_atomically
 
 if TYPE_CHECKING:
     from runners.cell.build import Data
-
-COLUMNS = ("index", "true", "noisy", "split")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +70,7 @@ def export(options: argparse.Namespace) -> int:
     study = load_study(options.study, options.overrides)
     chosen = one_cell_a_file(select(cells(study), options.only))
     root = data_root(options.data, study)
-    for dataset in dict.fromkeys(datasets.of(cell.dataset_config) for cell in chosen):
+    for dataset in dict.fromkeys(cell.data_set for cell in chosen):
         dataset.check(root)
     folder = StudyFolder(options.results.resolve(), study.name)
     out = options.out or folder.path / "labels"
@@ -111,14 +108,17 @@ def file_name(cell: Cell) -> str:
 def as_csv(data: Data) -> str:
     """One row for every image of the training part, in the official order."""
     part_of = np.empty(len(data.noisy.labels), dtype=object)
-    for part in fields(data.split):
-        part_of[getattr(data.split, part.name)] = part.name
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    for name, positions in data.split.of_training.items():
+        part_of[positions] = name
     noisy = data.noisy.labels.tolist()
     true = ["" if label < 0 else label for label in data.noisy.truth.tolist()]
-    writer.writerows(zip(range(len(noisy)), true, noisy, part_of, strict=True))
+    columns = {"index": range(len(noisy)), "true": true, "noisy": noisy, "split": part_of}
+    if "path" in data.arrays.train_inputs:
+        columns["path"] = data.arrays.train_inputs["path"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from datasets import parameters
 from datasets.noise.base import NoiseModel
 from datasets.registry import Registry
 
@@ -29,7 +30,10 @@ def get(name: str) -> type[NoiseModel]:
     return REGISTRY.load(name)
 
 
-def of(config: Mapping[str, Any]) -> NoiseModel:
-    """The noise model of a cell's config, a mapping with `name` and parameters."""
-    parameters = {key: value for key, value in config.items() if key != "name"}
-    return get(config["name"])(**parameters)
+def of(config: Mapping[str, Any], places: Mapping[str, str] | None = None) -> NoiseModel:
+    """The noise model of a cell's config, a mapping with `name` and parameters.
+
+    Args:
+        places: values of the parameters that are paths, for which the config has a `label`.
+    """
+    return get(config["name"])(**parameters(config, places))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -36,11 +38,13 @@ class Corruption:
         labels: int64 (N,).
         images: uint8 (N, C, H, W) that training sees in place of the data set's; None: the same.
         no_true_class: bool (N,), samples that belong to none of the classes; None: there are none.
+        facts: name -> number, what a reader of the record should know of the draw.
     """
 
     labels: np.ndarray
     images: np.ndarray | None = None
     no_true_class: np.ndarray | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 class NoiseModel(BaseModel, ABC):
@@ -49,15 +53,24 @@ class NoiseModel(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What `corrupt` is given beside labels, by name: "images" (uint8 (N, C, H, W)), or per-sample
-    inputs of the data set (`Arrays.train_inputs`)."""
+    """What `corrupt` is given beside labels, by name: "images" (uint8 (N, C, H, W)), "given" (int64
+    (N,), the labels as they came), or other per-sample inputs (`Arrays.train_inputs`)."""
+
+    wants: ClassVar[tuple[str, ...]] = ()
+    """What it is given as well where the data set has it."""
+
+    needs_truth: ClassVar[bool] = True
+    """Whether it corrupts true labels; else it works without, and may meet `UNKNOWN` ones."""
 
     name: str
 
     @property
     @abstractmethod
-    def nominal_rate(self) -> float:
-        """The rate that the study asks for, as written; what it means, the model's text says."""
+    def nominal_rate(self) -> float | None:
+        """The rate that the study asks for, as written; what it means, the model's text says.
+
+        None where nobody has said one.
+        """
 
     def transition_matrix(self, dataset: Dataset) -> np.ndarray | None:
         """Probability of each noisy label given the true one: float64 (C, C), rows sum to 1.
@@ -92,8 +105,11 @@ class NoiseModel(BaseModel, ABC):
             ValueError: this noise is not defined for the data set, or a label is out of range.
         """
 
-    def stamp(self) -> str:
+    def stamp(self, root: Path | None) -> str:
         """Text that is another one once a file behind the parameters has changed; else empty.
+
+        Args:
+            root: of the data sets, as of `Dataset.load`.
 
         Raises:
             DataError: the file is not there.
@@ -113,15 +129,15 @@ class NoiseModel(BaseModel, ABC):
     def _parameters(self) -> list[str]:
         """Parameters that differ from their defaults, in the order of the fields."""
         texts = []
-        for field, info in type(self).model_fields.items():
-            value = getattr(self, field)
-            if field == "name" or value == info.default:
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name == "name" or value == info.default:
                 continue
-            words = field.replace("_", " ")
+            words = name.replace("_", " ")
             if value is True:
                 texts.append(words)
             else:
-                texts.append(str(value) if field == "rate" else f"{words} {value}")
+                texts.append(str(value) if name == "rate" else f"{words} {value}")
         return texts
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-import datasets
 import methods
 import networks
 from datasets.base import Arrays, Dataset
@@ -46,7 +45,9 @@ class Data:
     @property
     def without_images(self) -> str:
         """A sentence on the classes of which no image is left to train on; empty without such."""
-        left = np.unique(self.noisy.truth[self.split.train])
+        part = self.split.train
+        labels = self.noisy.truth if self.dataset.truth == "all" else self.noisy.labels
+        left = np.unique(labels[part])
         names = [n for k, n in enumerate(self.dataset.class_names) if k not in left]
         return f"no image to train on is of class {', '.join(names)}" if names else ""
 
@@ -59,12 +60,14 @@ def _arrays(dataset: Dataset, root: Path | None) -> Arrays:
 
 def load_data(cell: Cell, data_root: Path | None) -> Data:
     """Loads the data set, draws the noisy labels, then splits the training part."""
-    dataset = datasets.of(cell.dataset_config)
+    dataset = cell.data_set
     arrays = _arrays(dataset, data_root)
-    noisy = noisy_labels(dataset, cell.data, arrays, cell.noise, cell.seed)
+    noisy = noisy_labels(dataset, cell.data, arrays, cell.noise, cell.seed, cell.noise_places)
     sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
     rng = stream("split", cell.data, cell.seed)
-    return Data(dataset, arrays, noisy, split_training_part(noisy.truth, rng=rng, **sizes))
+    own, classes = arrays.clean_labels, dataset.classes
+    split = split_training_part(noisy.truth, classes=classes, own_clean=own, rng=rng, **sizes)
+    return Data(dataset, arrays, noisy, split)
 
 
 def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:
@@ -72,9 +75,13 @@ def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet |
     return _image_set(data, part, data.noisy.images, data.noisy.labels, device)
 
 
-def _clean_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:
-    """A part of the data set's own training images with their true labels."""
-    return _image_set(data, part, data.arrays.train_images, data.arrays.train_labels, device)
+def _clean_set(data: Data, part: str, device: torch.device) -> ImageSet | None:
+    """A part with its true labels: of the training images, or of the data set's own clean set."""
+    arrays, positions = data.arrays, getattr(data.split, part)
+    images, labels = arrays.train_images, arrays.train_labels
+    if part not in data.split.of_training:
+        images, labels = arrays.clean_images, arrays.clean_labels
+    return _image_set(data, positions, images, labels, device)
 
 
 def _image_set(
@@ -90,7 +97,7 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
     """Uploads what training and evaluation need."""
     truth, split = data.noisy.truth, data.split
     if cell.protocol["dev"]:
-        eval_set, name = _clean_set(data, split.dev, device), "dev"
+        eval_set, name = _clean_set(data, "dev", device), "dev"
     else:
         test, dataset = data.arrays, data.dataset
         eval_set = ImageSet.build(
@@ -106,7 +113,7 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
         eval_set=eval_set,
         eval_name=name,
         noisy_val=_noisy_set(data, split.noisy_val, device),
-        clean_val=_clean_set(data, split.clean_val, device),
+        clean_val=_clean_set(data, "clean_val", device),
         clean_batches=_clean_batches(cell, data, device),
     )
 
@@ -114,7 +121,7 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
 def _clean_batches(cell: Cell, data: Data, device: torch.device) -> EndlessBatches | None:
     if Privileges.CLEAN_SUBSET not in methods.declaration(cell.method).privileges:
         return None
-    subset = _clean_set(data, data.split.clean_subset, device)
+    subset = _clean_set(data, "clean_subset", device)
     passes = functools.partial(stream, "clean_batches", cell.data, cell.seed)
     size, augment = cell.protocol["batch_size"], cell.protocol["augment"]
     steps = _steps_per_epoch(cell, len(data.split.train))
@@ -151,9 +158,17 @@ def set_arithmetic(protocol: dict[str, Any], device: torch.device) -> None:
 
 
 def build_method(
-    cell: Cell, data: Data, sets: evaluation.DeviceData, device: torch.device
+    cell: Cell,
+    data: Data,
+    sets: evaluation.DeviceData,
+    device: torch.device,
+    told_rate: float | None = None,
 ) -> Method:
-    """The method with its networks on the device, told what its privileges name and no more."""
+    """The method with its networks on the device, told what its privileges name and no more.
+
+    Args:
+        told_rate: what stands for the noise rate where the realised one is not known.
+    """
     declared = methods.declaration(cell.method)
     protocol, dataset = cell.protocol, data.dataset
     numbers = iter(range(1_000_000))
@@ -170,7 +185,8 @@ def build_method(
         return network
 
     torch.manual_seed(torch_seed("method", cell.method, cell.seed))
-    task = _task(cell, data, sets, declared.privileges, device)
+    rate = data.noisy.rate if told_rate is None else told_rate
+    task = _task(cell, data, sets, declared.privileges, device, rate)
     rng = stream("method", cell.method, cell.seed)
     method_class = methods.load(cell.method)
     return method_class(task, declared.hparams(**cell.hparams), rng, new_network)
@@ -182,6 +198,7 @@ def _task(
     sets: evaluation.DeviceData,
     granted: Privileges,
     device: torch.device,
+    rate: float | None,
 ) -> Task:
     protocol = cell.protocol
     clean = sets.clean_batches
@@ -200,7 +217,7 @@ def _task(
         train_in_order=lambda: (Batch(*p) for p in sets.train.in_order(evaluation.BATCH)),
         granted=granted,
         clean_source=None if clean is None else lambda augment: Batch(*clean.next(augment)),
-        realised_rate=data.noisy.rate if Privileges.NOISE_RATE in granted else None,
+        realised_rate=rate if Privileges.NOISE_RATE in granted else None,
         matrix=matrix,
         sampler=functools.partial(_sampler, cell, sets),
     )

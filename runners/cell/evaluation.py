@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from datasets.base import UNKNOWN
 from methods.base import Method
 from runners.cell.batches import EndlessBatches, ImageSet
 
@@ -56,6 +57,7 @@ class Outputs:
         given_probability: (N,) float, probability of the set's own labels.
         margin: (N,) float, the same less the highest probability of another class.
         confidence: (N,) float, probability of the prediction.
+        probabilities: (N, C) float.
         ensemble: (N,) int64 or None.
     """
 
@@ -63,6 +65,7 @@ class Outputs:
     given_probability: Tensor
     margin: Tensor
     confidence: Tensor
+    probabilities: Tensor
     ensemble: Tensor | None
 
 
@@ -74,7 +77,8 @@ def outputs(method: Method, data: ImageSet) -> Outputs:
     for images, labels, _ in data.in_order(BATCH):
         members = method.predict_members(images)
         confidence, predicted = members[0].max(1)
-        found.append((predicted, *fit_of_labels(members[0], labels), confidence))
+        fit = fit_of_labels(members[0], labels)
+        found.append((predicted, *fit, confidence, members[0]))
         if len(members) > 1:
             ensemble.append(members.mean(0).argmax(1))
     joined = torch.cat(ensemble) if ensemble else None
@@ -102,10 +106,11 @@ def share(hits: Tensor, among: Tensor | None = None) -> Tensor:
 def memorisation(predicted: Tensor, given: Tensor, truth: Tensor) -> dict[str, dict[str, Tensor]]:
     """How often predictions (N,) fit the given and the true labels, by the part of the data.
 
-    A sample without a true class (-1) is corrupted, and left out of `fits_true`.
+    A sample without a true class is corrupted, and left out of `fits_true`; one whose true class is
+    not known is in neither part.
     """
-    corrupted = given != truth
-    parts = {"clean_part": ~corrupted, "corrupted_part": corrupted}
+    corrupted, known = given != truth, truth != UNKNOWN
+    parts = {"clean_part": ~corrupted & known, "corrupted_part": corrupted & known}
     return {
         name: {
             "fits_given": share(predicted == given, part),
@@ -190,11 +195,11 @@ def without_empty_parts(shares: dict[str, dict]) -> dict[str, dict | None]:
 def label_metrics(corrected: Tensor | None, given: Tensor, truth: Tensor) -> dict | None:
     """How often the argmax of corrected labels (n_train, C) is the true class, by part.
 
-    Samples without a true class (-1) are left out.
+    Samples without a true class, or whose true class is not known, are left out.
     """
-    if corrected is None:
-        return None
     known = truth >= 0
+    if corrected is None or not known.any():
+        return None
     right, corrupted = corrected.argmax(1)[known] == truth[known], (given != truth)[known]
     return to_numbers(
         {
@@ -208,8 +213,12 @@ def label_metrics(corrected: Tensor | None, given: Tensor, truth: Tensor) -> dic
 def selection_metrics(
     clean_probability: Tensor | None, given: Tensor, truth: Tensor
 ) -> dict | None:
-    """Precision and recall of the samples that a method takes to be right (above 0.5)."""
-    if clean_probability is None:
+    """Precision and recall of the samples that a method takes to be right (above 0.5).
+
+    Samples whose true class is not known are left out.
+    """
+    known = truth != UNKNOWN
+    if clean_probability is None or not known.any():
         return None
-    selected, right = clean_probability > 0.5, given == truth
+    selected, right = clean_probability[known] > 0.5, (given == truth)[known]
     return to_numbers({"precision": share(right, selected), "recall": share(selected, right)})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datasets.base import NO_CLASS
 from datasets.noise.statistics import labels_sha256
-from runners.cell.noisy_labels import NO_CLASS, NoisyLabels
+from runners.cell.noisy_labels import NoisyLabels
 from runners.results.provenance import fingerprint
 from runners.results.sources import label_sources
 from runners.system.files import write_atomically

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import datasets.noise
-from datasets.base import Arrays, Dataset
+from datasets.base import NO_CLASS, UNKNOWN, Arrays, Dataset
 from datasets.noise.base import Corruption, NoiseModel
 from datasets.noise.statistics import labels_sha256, realised
 from runners.cell.seeds import stream
 from runners.system.canonical import canonical
-
-NO_CLASS = -1
-"""True label of a sample that belongs to none of the classes."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +22,47 @@ class NoisyLabels:
 
     Attributes:
         labels: (N,) int64.
-        truth: (N,) int64 true labels; `NO_CLASS` where a sample has none.
+        truth: (N,) int64 true labels; `NO_CLASS` where a sample has none, `UNKNOWN` where nobody
+            has said it.
         images: (N, C, H, W) uint8 that training sees.
         transition: (C, C) float64, the model's T, rows are clean classes; None where it has none.
-        rate, matrix: realised share of wrong labels and realised (C, C) matrix.
+        rate: realised share of wrong labels; None where the truth is not known of all.
+        matrix: realised (C, C) matrix of those whose truth is known; None where there are none.
         sha256: of the labels as little-endian int64.
+        facts: what the model says of its draw.
     """
 
     labels: np.ndarray
     truth: np.ndarray
     images: np.ndarray
     transition: np.ndarray | None
-    rate: float
-    matrix: np.ndarray
+    rate: float | None
+    matrix: np.ndarray | None
     sha256: str
+    facts: Mapping[str, float]
+
+
+def measured(
+    truth: np.ndarray, labels: np.ndarray, classes: int
+) -> tuple[float | None, np.ndarray | None]:
+    """Realised rate and (C, C) matrix of labels (N,), as far as the true ones (N,) are known.
+
+    The rate is None where not all are known, the matrix where none is.
+    """
+    known = truth != UNKNOWN
+    if not known.any() and len(truth):
+        return None, None
+    rate, matrix = realised(truth[known], labels[known], classes)
+    return rate if known.all() else None, matrix
 
 
 def noisy_labels(
-    dataset: Dataset, data: str, arrays: Arrays, noise: dict[str, Any], seed: int
+    dataset: Dataset,
+    data: str,
+    arrays: Arrays,
+    noise: dict[str, Any],
+    seed: int,
+    places: Mapping[str, str] | None = None,
 ) -> NoisyLabels:
     """Draws the labels, always again: so those of older code are never taken for today's.
 
@@ -49,12 +70,14 @@ def noisy_labels(
         data: names the data in random streams (`Cell.data`).
         arrays: of the data set.
         noise: resolved parameters, "name" among them.
+        places: those of them that are paths.
 
     Raises:
         ValueError: the model gives what cannot be used, or asks for what the data set lacks.
     """
-    model = datasets.noise.of(noise)
-    inputs = {name: _input(arrays, name, model) for name in model.needs}
+    model = datasets.noise.of(noise, places)
+    wanted = [name for name in model.wants if name in arrays.train_inputs]
+    inputs = {name: _input(arrays, name, model) for name in (*model.needs, *wanted)}
     rng = noise_stream(data, noise, seed)
     drawn = model.corrupt(_read_only(arrays.train_labels), dataset, rng, **inputs)
     drawn = drawn if isinstance(drawn, Corruption) else Corruption(drawn)
@@ -64,9 +87,10 @@ def noisy_labels(
     if drawn.no_true_class is not None and drawn.no_true_class.any():
         truth = np.where(drawn.no_true_class, NO_CLASS, truth)
     images = arrays.train_images if drawn.images is None else drawn.images
-    rate, matrix = realised(truth, labels, dataset.classes)
+    rate, matrix = measured(truth, labels, dataset.classes)
     transition = model.transition_matrix(dataset)
-    return NoisyLabels(labels, truth, images, transition, rate, matrix, labels_sha256(labels))
+    digest = labels_sha256(labels)
+    return NoisyLabels(labels, truth, images, transition, rate, matrix, digest, drawn.facts)
 
 
 def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
@@ -77,6 +101,8 @@ def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Gener
 def _input(arrays: Arrays, name: str, model: NoiseModel) -> np.ndarray:
     if name == "images":
         return _read_only(arrays.train_images)
+    if name == "given" and name not in arrays.train_inputs:
+        return _read_only(arrays.train_labels)
     if name not in arrays.train_inputs:
         known = ", ".join(("images", *arrays.train_inputs))
         raise ValueError(f"noise model {model.name} needs {name}: the data set has {known}")

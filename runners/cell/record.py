@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import datasets.noise
-from datasets.noise.statistics import realised
+from datasets.base import NO_CLASS, UNKNOWN
 from methods.base import Method
 from runners.cell import evaluation
 from runners.cell.build import Data
 from runners.cell.criteria import History, accuracies
-from runners.cell.noisy_labels import NO_CLASS
+from runners.cell.noisy_labels import measured
 from runners.cell.splits import Split
 from runners.cell.tracking import Tracker
 from runners.results import provenance
@@ -28,6 +27,7 @@ from runners.system.canonical import RESULTS_VERSION, SCHEMA, sha256_of
 
 if TYPE_CHECKING:
     from runners.cell.checkpoint import Notes
+    from runners.cell.noise_rate import ToldRate
     from runners.study.cell import Cell
 
 
@@ -42,6 +42,7 @@ class Origin:
         notes: of this and of earlier attempts.
         peak_memory_mb: gives the peak since the start.
         warnings: what a reader of the record must know.
+        told: the noise rate that the method was told where the realised one is not known.
     """
 
     sources: list[str]
@@ -51,6 +52,7 @@ class Origin:
     notes: Notes
     peak_memory_mb: Callable[[], float]
     warnings: list[str]
+    told: ToldRate | None = None
 
 
 def build_record(
@@ -80,7 +82,8 @@ def build_record(
         **_identity(cell),
         "config": cell.config,
         "counts": _counts(data.split, sets),
-        "noise": _noise(cell, data),
+        **({"judged_by": "given labels"} if data.dataset.judged_by_given else {}),
+        "noise": _noise(cell, data, origin.told),
         "accuracy": accuracies(history, eval_name, warmup or 0),
         "ensemble_accuracy": accuracies(history, ensemble, warmup or 0)
         if ensemble in history[0]
@@ -109,6 +112,7 @@ def _timing(history: History, origin: Origin) -> dict[str, float]:
         "train_s": round(train, 3),
         "eval_s": round(sum(epochs) - train, 3),
         "epoch_s": round(float(np.median(epochs)), 4),
+        **({"noise_rate_s": origin.told.seconds} if origin.told and origin.told.seconds else {}),
     }
 
 
@@ -155,19 +159,25 @@ def _counts(split: Split, sets: evaluation.DeviceData) -> dict[str, int]:
     return {**counts, sets.eval_name: len(sets.eval_set)}
 
 
-def _noise(cell: Cell, data: Data) -> dict[str, Any]:
-    model = datasets.noise.of(cell.noise)
-    truth, part = data.noisy.truth, data.split.train
-    rate, matrix = realised(truth[part], data.noisy.labels[part], data.dataset.classes)
-    classless = int((truth == NO_CLASS).sum())
+def _noise(cell: Cell, data: Data, told: ToldRate | None) -> dict[str, Any]:
+    noisy, part = data.noisy, data.split.train
+    rate, matrix = measured(noisy.truth[part], noisy.labels[part], data.dataset.classes)
+    counts = {"no_true_class": NO_CLASS, "unknown_truth": UNKNOWN}
+    missing = {name: int((noisy.truth == label).sum()) for name, label in counts.items()}
     return {
-        **({"no_true_class": classless} if classless else {}),
-        "nominal_rate": model.nominal_rate,
-        "realised_rate": data.noisy.rate,
-        "matrix": data.noisy.matrix.tolist(),
-        "labels_sha256": data.noisy.sha256,
-        "train_part": {"realised_rate": rate, "matrix": matrix.tolist()},
+        **{name: count for name, count in missing.items() if count},
+        **({"told_rate": told.value, "told_source": told.source} if told else {}),
+        **({"facts": dict(noisy.facts)} if noisy.facts else {}),
+        "nominal_rate": cell.noise_model.nominal_rate,
+        "realised_rate": noisy.rate,
+        "matrix": _listed(noisy.matrix),
+        "labels_sha256": noisy.sha256,
+        "train_part": {"realised_rate": rate, "matrix": _listed(matrix)},
     }
+
+
+def _listed(matrix: np.ndarray | None) -> list[list[float]] | None:
+    return None if matrix is None else matrix.tolist()
 
 
 def weights_sha256(network: nn.Module) -> str:
@@ -190,8 +200,9 @@ def sample_arrays(
 
     `index` is the official one; `corrected` (n_train, C) and `probability` (n_train,) are what a
     method says of labels. Means are over the training passes that saw an image (`passes`; NaN
-    where none did), of the other parts over the epochs' evaluations. Margin: probability of the
-    given label less the highest of another class.
+    where none did), of the other parts over the epochs' evaluations; `mean_prediction` is the class
+    with the highest mean (-1 where none). Margin: probability of the given label less the highest
+    of another class.
     """
     sets = tracker.sets
     arrays = {
@@ -216,7 +227,10 @@ def sample_arrays(
 
 
 def _columns(prefix: str, means: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    return {f"{prefix}{name}": _numbers(value) for name, value in means.items()}
+    return {
+        f"{prefix}{name}": _numbers(value, np.float32 if value.is_floating_point() else np.int16)
+        for name, value in means.items()
+    }
 
 
 def _numbers(values: Tensor, dtype: type = np.float32) -> np.ndarray:

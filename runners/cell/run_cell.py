@@ -23,6 +23,7 @@ from runners.cell.checkpoint import Checkpointer, CheckpointMismatch, Notes
 from runners.cell.hardware import device_name, processor_name
 from runners.cell.label_files import store_labels
 from runners.cell.memory import peak_memory_mb, reset_peak_memory
+from runners.cell.noise_rate import ToldRate, told_rate
 from runners.cell.run_context import RunContext
 from runners.cell.tracking import Tracker
 from runners.results import provenance
@@ -33,6 +34,7 @@ from runners.system.files import naming, sweep, write_atomically
 if TYPE_CHECKING:
     from methods.base import Method
     from runners.cell.criteria import History
+    from runners.cell.evaluation import DeviceData
     from runners.study.cell import Cell
 
 
@@ -72,15 +74,20 @@ def run_cell(
     files = sources(cell)
     code = provenance.fingerprint(files)  # of the code that runs now, whatever was planned
     checkpoint = _checkpointer(cell, context, device, with_stamp(code, stamp), check_lease)
+    sets = build_sets(cell, data, device)
+    told = told_rate(cell, data, sets, device, folder, checkpoint.identity)
     try:
-        method, tracker, history = _train(cell, context, data, device, checkpoint, on_epoch)
+        trained = _train(cell, context, data, sets, told, device, checkpoint, on_epoch)
     except CheckpointMismatch as reason:
         check_lease()
         checkpoint.set_aside(reason)
-        method, tracker, history = _train(cell, context, data, device, checkpoint, on_epoch)
+        sets = build_sets(cell, data, device)
+        trained = _train(cell, context, data, sets, told, device, checkpoint, on_epoch)
+    method, tracker, history = trained
     warnings = [warning for warning in (context.warning, data.without_images) if warning]
     origin = record.Origin(
-        files, code, stamp, began, checkpoint.notes, lambda: peak_memory_mb(device), warnings
+        *(files, code, stamp, began, checkpoint.notes),
+        *(lambda: peak_memory_mb(device), warnings, told),
     )
     with trainer.autocast(cell.protocol, device):
         result, samples = record.build_record(cell, data, tracker, method, history, origin)
@@ -90,6 +97,7 @@ def run_cell(
         write_atomically(folder.network, lambda file: torch.save(weights, file))
     _write(folder, result, samples, history)
     checkpoint.remove()
+    folder.noise_rate.unlink(missing_ok=True)
     return result
 
 
@@ -133,14 +141,15 @@ def _train(
     cell: Cell,
     context: RunContext,
     data: Data,
+    sets: DeviceData,
+    told: ToldRate | None,
     device: torch.device,
     checkpoint: Checkpointer,
     on_epoch: Callable[[dict[str, Any]], None],
 ) -> tuple[Method, Tracker, History]:
     folder = context.study.cell(cell.name)
-    sets = build_sets(cell, data, device)
     tracker = Tracker(sets, data.dataset.classes)
-    method = build_method(cell, data, sets, device)
+    method = build_method(cell, data, sets, device, told and told.value)
     checkpoint.check_lease()
     lines = folder.running_epochs
     lines.unlink(missing_ok=True)  # they come again, those after the checkpoint do not

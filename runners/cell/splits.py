@@ -7,16 +7,30 @@ from fractions import Fraction
 
 import numpy as np
 
+from datasets.base import UNKNOWN
+
 
 @dataclass(frozen=True)
 class Split:
-    """Positions in the official training part, int64, sorted; the five parts are disjoint."""
+    """Positions in the official training part, int64, sorted; the five parts are disjoint.
+
+    With `own_clean`, clean subset and clean_val are positions in the data set's own clean set.
+    """
 
     train: np.ndarray
     noisy_val: np.ndarray
     clean_subset: np.ndarray
     clean_val: np.ndarray
     dev: np.ndarray
+    own_clean: bool = False
+
+    @property
+    def of_training(self) -> dict[str, np.ndarray]:
+        """Name of each part that lies in the training part -> its positions."""
+        parts = {"train": self.train, "noisy_val": self.noisy_val, "dev": self.dev}
+        if not self.own_clean:
+            parts |= {"clean_subset": self.clean_subset, "clean_val": self.clean_val}
+        return parts
 
 
 def split_training_part(
@@ -26,7 +40,9 @@ def split_training_part(
     clean_val: int,
     dev: int,
     noisy_val: float,
+    classes: int,
     rng: np.random.Generator,
+    own_clean: np.ndarray | None = None,
 ) -> Split:
     """Splits the training part; every image lands in exactly one part.
 
@@ -37,37 +53,60 @@ def split_training_part(
     noisy_val, uniformly and without looking at labels; train is the rest.
 
     Args:
-        labels: true labels, int (N,), values 0..C-1 with C the largest label + 1; -1 for samples
-            of none of the classes, which go to train and noisy_val only.
+        labels: true labels, int (N,), values 0..C-1; below 0 for samples of none of the classes or
+            whose class is not known, which go to train and noisy_val only.
+        classes: C.
         clean_subset, clean_val, dev: numbers of images, 0 or more.
         noisy_val: share in [0, 1).
         rng: source of all randomness.
+        own_clean: labels int (M,) of a clean set outside the training part, out of which clean
+            subset and clean_val are drawn then; the training part keeps all its images.
 
     Raises:
         ValueError: a count or share is out of range, a class has too few images, or no image is
             left to train on.
     """
     labels = np.asarray(labels)
-    sizes = {"clean_subset": clean_subset, "clean_val": clean_val, "dev": dev}
-    _check_sizes(sizes, noisy_val)
-    members = [
-        rng.permutation(np.flatnonzero(labels == c)) for c in range(int(labels.max(initial=-1)) + 1)
-    ]
-    _check_members(members, sizes)
-    parts, used = {}, [0] * len(members)
+    _check_sizes({"clean_subset": clean_subset, "clean_val": clean_val, "dev": dev}, noisy_val)
+    if not len(labels):
+        raise ValueError("there are no images to split")
+    clean_sizes = {"clean_subset": clean_subset, "clean_val": clean_val}
+    if own_clean is None:
+        parts, left = _drawn(labels, clean_sizes | {"dev": dev}, classes, rng)
+    else:
+        clean, _ = _drawn(np.asarray(own_clean), clean_sizes, classes, rng, all_of_a_class=True)
+        parts, left = _drawn(labels, {"dev": dev}, classes, rng)
+        parts |= clean
+    # Decimal, not binary: 0.29 of 100 images is 29, although 0.29 * 100 < 29 in doubles.
+    held_out = int(Fraction(str(noisy_val)) * len(left))
+    order = rng.permutation(left)
+    train, noisy = np.sort(order[held_out:]), np.sort(order[:held_out])
+    return Split(train=train, noisy_val=noisy, own_clean=own_clean is not None, **parts)
+
+
+def _drawn(
+    labels: np.ndarray,
+    sizes: dict[str, int],
+    classes: int,
+    rng: np.random.Generator,
+    all_of_a_class: bool = False,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Class-balanced parts of the given sizes, and all other positions, sorted.
+
+    Args:
+        all_of_a_class: whether parts may take all images of a class.
+    """
+    members = [rng.permutation(np.flatnonzero(labels == c)) for c in range(classes)]
+    _check_members(members, sizes, all_of_a_class or bool((labels == UNKNOWN).any()))
+    parts, used = {}, [0] * classes
     for name, size in sizes.items():
-        quotas = _quotas(size, len(members))
+        quotas = _quotas(size, classes)
         pieces = [m[u : u + q] for m, u, q in zip(members, used, quotas, strict=True)]
         used = [u + q for u, q in zip(used, quotas, strict=True)]
         parts[name] = np.sort(np.concatenate(pieces))
     classless = np.flatnonzero(labels < 0)
-    left = np.sort(
-        np.concatenate([classless, *(m[u:] for m, u in zip(members, used, strict=True))])
-    )
-    # Decimal, not binary: 0.29 of 100 images is 29, although 0.29 * 100 < 29 in doubles.
-    held_out = int(Fraction(str(noisy_val)) * len(left))
-    order = rng.permutation(left)
-    return Split(train=np.sort(order[held_out:]), noisy_val=np.sort(order[:held_out]), **parts)
+    rest = [classless, *(m[u:] for m, u in zip(members, used, strict=True))]
+    return parts, np.sort(np.concatenate(rest))
 
 
 def _quotas(size: int, classes: int) -> list[int]:
@@ -83,14 +122,13 @@ def _check_sizes(sizes: dict[str, int], noisy_val: float) -> None:
         raise ValueError(f"noisy_val is {noisy_val}, it must be at least 0 and below 1")
 
 
-def _check_members(members: list[np.ndarray], sizes: dict[str, int]) -> None:
-    if not members:
-        raise ValueError("there are no images to split")
+def _check_members(members: list[np.ndarray], sizes: dict[str, int], all_of_a_class: bool) -> None:
     asked = " + ".join(f"{name} {size}" for name, size in sizes.items())
     quotas = zip(*(_quotas(size, len(members)) for size in sizes.values()), strict=True)
     for c, (own, quota) in enumerate(zip(members, quotas, strict=True)):
-        if sum(quota) and sum(quota) >= len(own):
+        if sum(quota) and sum(quota) + (not all_of_a_class) > len(own):
+            left = "" if all_of_a_class else " and none would be left to train on"
             raise ValueError(
-                f"class {c} has {len(own)} training images, but {asked} ask for {sum(quota)} of it "
-                "and none would be left to train on"
+                f"class {c} has {len(own)} training images, but {asked} ask for {sum(quota)} of it"
+                f"{left}"
             )

@@ -33,9 +33,10 @@ class Tracker:
         classes: C.
 
     Attributes:
-        values: name -> tensor: `<part>_count`, `<part>_probability` and `<part>_margin` (N,) are
-            sums over passes; `sample` (S,) the last predictions of the fixed training sample;
-            `confusion_<position>` (C, C) and `calibration_<position>` (3, BINS) of an epoch.
+        values: name -> tensor: `<part>_count`, `<part>_probability` and `<part>_margin` (N,) and
+            `<part>_classes` (N, C), probabilities of the classes, are sums over passes; `sample`
+            (S,) the last predictions of the fixed training sample; `confusion_<position>` (C, C)
+            and `calibration_<position>` (3, BINS) of an epoch.
     """
 
     def __init__(self, sets: DeviceData, classes: int) -> None:
@@ -47,6 +48,9 @@ class Tracker:
             for name in ("count", "probability", "margin") if data is not None else ():
                 zeros = torch.zeros(len(data), device=data.labels.device)
                 self.values[f"{part}_{name}"] = zeros
+            if data is not None:
+                zeros = torch.zeros(len(data), classes, device=data.labels.device)
+                self.values[f"{part}_classes"] = zeros
 
     def restore(self, values: dict[str, Tensor]) -> None:
         """Goes on from the `values` of an earlier attempt."""
@@ -80,7 +84,9 @@ class Tracker:
         index = torch.cat([index for index, _ in self.pending])
         logits = torch.cat([logits for _, logits in self.pending])
         self.pending = []
-        fit = fit_of_labels(logits.float().softmax(1), self.sets.train.labels[index])
+        probabilities = logits.float().softmax(1)
+        self.values["train_classes"].index_add_(0, index, probabilities)
+        fit = fit_of_labels(probabilities, self.sets.train.labels[index])
         for name, value in zip(("probability", "margin"), fit, strict=True):
             self.values[f"train_{name}"].index_add_(0, index, value)
         self.values["train_count"].index_add_(0, index, torch.ones_like(fit[0]))
@@ -89,6 +95,7 @@ class Tracker:
         """Adds an epoch's evaluation of the part `noisy_val` or `eval`."""
         self.values[f"{part}_probability"] += found.given_probability
         self.values[f"{part}_margin"] += found.margin
+        self.values[f"{part}_classes"] += found.probabilities
         self.values[f"{part}_count"] += 1
 
     def changed(self, predicted: Tensor) -> Tensor | None:
@@ -122,12 +129,17 @@ class Tracker:
                 self.values.pop(f"calibration_{position}", None)
 
     def means(self, part: str) -> dict[str, Tensor]:
-        """Mean probability and margin (N,) of a part's own labels; NaN where it was never seen."""
+        """Mean probability and margin (N,) of a part's own labels; NaN where it was never seen.
+
+        Also the class of the highest mean probability, -1 where never seen.
+        """
         count = self.values[f"{part}_count"]
-        return {
+        means = {
             f"mean_{name}": self.values[f"{part}_{name}"] / count
             for name in ("probability", "margin")
         }
+        best = self.values[f"{part}_classes"].argmax(1).short()
+        return means | {"mean_prediction": torch.where(count > 0, best, -1)}
 
     def by_criterion(self, history: History, key: str, warmup: int) -> dict[str, dict[str, Any]]:
         """`confusion` (rows are true classes) and `calibration` of the epochs of each criterion.

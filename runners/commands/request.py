@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import datasets
 from datasets.base import DataError
 from runners.cell.run_context import RunContext
 from runners.monitor.queue import plan_with_queue
@@ -103,7 +103,7 @@ class Request:
                     "another name (study: or --set study=NAME) to keep both",
                     file=sys.stderr,
                 )
-            self.folder.prepare(study_json(self.study, self.grid))
+            self.folder.prepare(study_json(self.study, self.grid), self._places())
         except OSError as error:
             if is_full_disk(error):
                 raise
@@ -111,6 +111,14 @@ class Request:
                 f"--results: {str(self.options.results)!r} cannot be written ({error.strerror}): "
                 "must be a folder that you may write to"
             ) from error
+
+    def _places(self) -> dict[str, Any]:
+        """Where the study's own files lie, for the commands that look at images afterwards."""
+        root = self.folder.data_root
+        return {
+            "data_root": None if root is None else str(root),
+            "dataset": {entry.label: entry.places for entry in self.study.datasets},
+        }
 
     def sweep(self) -> None:
         """Removes what killed processes have left of the selected cells."""
@@ -123,7 +131,7 @@ Command = Callable[[Request], int]
 
 def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
     """Raises UserError if a data set of these cells is missing or damaged."""
-    for dataset in dict.fromkeys(datasets.of(cell.dataset_config) for cell in selected):
+    for dataset in dict.fromkeys(cell.data_set for cell in selected):
         try:
             dataset.check(root)
         except DataError as error:

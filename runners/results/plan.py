@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import datasets
 import methods
 from runners.results import provenance
 from runners.results.job import Job
@@ -48,7 +47,8 @@ class Fingerprints:
         parts = (cell.method, network, data_set, cell.noise["name"])
         if parts not in self._code:
             self._code[parts] = provenance.fingerprint(sources(cell))
-        data = canonical([cell.dataset_config, cell.noise])
+        places = [cell.dataset_places, cell.noise_places]
+        data = canonical([cell.dataset_config, cell.noise, places])
         if data not in self._data:
             self._data[data] = data_stamp(cell, self.root)
         return with_stamp(self._code[parts], self._data[data])
@@ -156,5 +156,5 @@ def _neighbourhood(cell: Cell) -> tuple[str, str, str]:
 def guess(cell: Cell) -> float:
     """Seconds on one CPU thread, from the sizes and the method's declared cost."""
     per_image = SECONDS_PER_IMAGE.get(cell.protocol["network"], OTHER_NETWORK)
-    images = datasets.of(cell.dataset_config).n_train * cell.protocol["epochs"]
+    images = cell.data_set.n_train * cell.protocol["epochs"]
     return 1 + images * per_image * methods.declaration(cell.method).cost

@@ -65,6 +65,9 @@ class Noise(_Part):
     nominal_rate: Number | None = None
     realised_rate: Number | None = None
     no_true_class: Annotated[int, Ge(0)] = 0
+    unknown_truth: Annotated[int, Ge(0)] = 0
+    told_rate: Share | None = None
+    told_source: Text | None = None
 
 
 class Counts(_Part):
@@ -100,6 +103,7 @@ class Record(_Part):
     results_version: int
     counts: Counts
     noise: Noise
+    judged_by: Text | None = None
     accuracy: Accuracies
     ensemble_accuracy: Accuracies | None = None
     timing: Timing

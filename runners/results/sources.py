@@ -41,8 +41,8 @@ def data_stamp(cell: Cell, root: Path | None) -> str | None:
     """
     try:
         stamps = [
-            datasets.of(cell.dataset_config).stamp(root),
-            datasets.noise.of(cell.noise).stamp(),
+            cell.data_set.stamp(root),
+            cell.noise_model.stamp(root),
         ]
     except DataError:
         return None

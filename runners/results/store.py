@@ -1,9 +1,10 @@
 """What lies on disk of a study: folders, records, failures, and what they say of a cell.
 
 `results/<study>/study.json` names the grid; `cells/<cell>/` holds `record.json` or `failed.json`,
-`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt` and
-`epochs.running.jsonl`: what an earlier run has left stays whole until the end. `leases/` says who
-runs what; `noise/` holds the realised labels; `slurm/` what was submitted.
+`epochs.jsonl`, `samples.npz`, `log.txt` and, while it is not finished, `checkpoint.pt`,
+`epochs.running.jsonl` and `noise_rate.running.json`: what an earlier run has left stays whole until
+the end. `leases/` says who runs what; `noise/` holds the realised labels; `slurm/` what was
+submitted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ class CellFolder:
         self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
         self.network = path / "network.pt"
         self.running_epochs = path / "epochs.running.jsonl"
+        self.noise_rate = path / "noise_rate.running.json"
         self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -174,7 +176,7 @@ class StudyFolder:
         self._listed: tuple[int, dict[str, str]] = (-1, {})
         self.cells, self.noise = self.path / "cells", self.path / "noise"
         self.submissions = self.path / "slurm"
-        self.study = self.path / "study.json"
+        self.study, self.places = self.path / "study.json", self.path / "places.json"
         self.leases = Leases(self.path / "leases")
 
     def cell(self, name: str) -> CellFolder:
@@ -198,8 +200,8 @@ class StudyFolder:
                 self._listed = changed, {name.rpartition("__")[2]: name for name in names}
         return self._listed[1]
 
-    def prepare(self, study: dict[str, Any]) -> None:
-        """Creates the folders and writes `study.json`.
+    def prepare(self, study: dict[str, Any], places: Mapping[str, Any] | None = None) -> None:
+        """Creates the folders and writes `study.json`, and beside it where own data lie.
 
         Raises:
             OSError: the results folder is not writable.
@@ -207,6 +209,7 @@ class StudyFolder:
         self.cells.mkdir(parents=True, exist_ok=True)
         self.noise.mkdir(exist_ok=True)
         write_json(self.study, study)
+        write_json(self.places, dict(places or {}))
 
     def finished_beside(self, keys: set[str]) -> int:
         """How many finished cells the study file of now names whose keys are none of these."""

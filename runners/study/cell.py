@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import datasets
+import datasets.noise
+from datasets.base import Dataset
+from datasets.noise.base import NoiseModel
 from runners.system.canonical import canonical, sha256_of
 
 
@@ -24,6 +28,7 @@ class Cell:
         tuned_at: how that differs from this cell, in words; empty where it does not.
         track: `fair` or `paper`.
         privileges: lower-case names of what the method is told beyond noisy labels.
+        dataset_places, noise_places: parameters that are paths, in no key; `label` is instead.
     """
 
     dataset: str
@@ -42,6 +47,8 @@ class Cell:
     tuned_at: str
     track: str
     privileges: list[str]
+    dataset_places: dict[str, str] = field(default_factory=dict)
+    noise_places: dict[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -52,8 +59,17 @@ class Cell:
             "method": self.method,
             "seed": self.seed,
             "protocol": self.protocol,
-            "hparams": self.hparams,
+            # What is not set is not there: a method may get an option without a change of keys.
+            "hparams": {name: v for name, v in self.hparams.items() if v is not None},
         }
+
+    @property
+    def data_set(self) -> Dataset:
+        return datasets.of(self.dataset_config, self.dataset_places)
+
+    @property
+    def noise_model(self) -> NoiseModel:
+        return datasets.noise.of(self.noise, self.noise_places)
 
     @property
     def dataset_name(self) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import networks
 from datasets.base import Dataset
-from datasets.noise import of as make_noise
 from methods.declaration import Privileges
 from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_known
 from runners.study.fields import whole
@@ -151,31 +150,67 @@ def check_setting(
 ) -> None:
     """Notes what a data set cannot give: enough images of each class, an asymmetric map."""
     dataset, name = entry.dataset, entry.label
-    for noise in noises:
-        if noise.params["name"] == "asymmetric" and not dataset.asymmetric_map:
-            problems.add("axes.noise", f"asymmetric is not allowed: {name} has no map of classes")
     told = [v for v in variants if Privileges.TRANSITION_MATRIX in v.declaration.privileges]
-    for noise in noises if told else ():
-        if make_noise(noise.params).transition_matrix(dataset) is None:
-            allowed = "a noise that has a transition matrix"
-            problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
+    for noise in noises:
+        _check_noise(noise, dataset, name, told, problems)
     resolved = protocol_for(protocol, dataset, variants)
     needing = needing_clean_subset(variants)
-    if needing and resolved["clean_subset"] < dataset.classes:
+    if needing and clean_counts(dataset) == () and not protocol.clean_subset:
+        allowed = f"without clean images: of {name} no true label is known (column clean_label)"
+        problems.refuse("axes.method", needing[0], allowed)
+    elif needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
         problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
     _check_sizes(dataset, resolved, problems)
 
 
+def _check_noise(
+    noise: NoiseEntry,
+    dataset: Dataset,
+    name: str,
+    told: list[MethodEntry],
+    problems: Problems,
+) -> None:
+    """Notes a noise that the data set cannot have, or without the matrix that methods are told."""
+    if noise.model.needs_truth and dataset.truth != "all":
+        allowed = (
+            f"given or labels_file: true labels of {name} are not known (they are with a column "
+            "clean_label, or labels: true)"
+        )
+        problems.refuse("axes.noise", noise.slug, allowed)
+        return
+    try:
+        matrix = noise.model.transition_matrix(dataset)
+    except ValueError as error:
+        problems.add("axes.noise", f"{noise.slug} is not allowed: {error}")
+        return
+    if matrix is None and told:
+        allowed = "a noise that has a transition matrix"
+        problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
+
+
+def clean_counts(dataset: Dataset) -> tuple[int, ...] | None:
+    """Images per class that clean parts are drawn from; empty without any, None if not known.
+
+    They are training images, or those of the data set's own clean set.
+    """
+    if dataset.own_clean_counts is not None:
+        return dataset.own_clean_counts
+    return () if dataset.truth == "none" else dataset.class_counts
+
+
 def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems) -> None:
-    counts = dataset.class_counts
+    own = dataset.own_clean_counts is not None
+    parts = ("clean_subset", "clean_val") if own else ("clean_subset", "clean_val", "dev")
+    counts = clean_counts(dataset)
+    limits = _limits(dataset, counts)
     needed, total = [0] * dataset.classes, 0
-    for part in ("clean_subset", "clean_val", "dev"):
+    for part in parts:
         size = protocol[part]
         each, more = divmod(size, dataset.classes)
         needed = [need + each + (k < more) for k, need in enumerate(needed)]
         total += size
-        short = [k for k, n in enumerate(needed) if counts is not None and n and n >= counts[k]]
+        short = [k for k, limit in enumerate(limits) if needed[k] and needed[k] > limit]
         if short:
             k = short[0]
             beside = "" if total == size else ", together with the other clean parts"
@@ -183,10 +218,18 @@ def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems)
                 f"protocol.{part}",
                 size,
                 f"less than what a class of {dataset.name} holds: it takes {needed[k]:,} per "
-                f"class of {counts[k]:,} in {dataset.class_names[k]}{beside}",
+                f"class of {(counts or limits)[k]:,} in {dataset.class_names[k]}{beside}",
             )
             return
-    left = dataset.n_train - total
+    left = dataset.n_train - (protocol["dev"] if own else total)
     if left - int(protocol["noisy_val"] * left) < 1:
         allowed = f"small enough to leave any of the {dataset.n_train:,} images to train on"
         problems.refuse("protocol.clean_subset", protocol["clean_subset"], allowed)
+
+
+def _limits(dataset: Dataset, counts: tuple[int, ...] | None) -> list[int]:
+    """Most images of each class for clean parts: one is left to train on where all are known."""
+    if counts == ():
+        return [0] * dataset.classes
+    left = dataset.own_clean_counts is None and dataset.truth == "all"
+    return [count - left for count in counts or ()]

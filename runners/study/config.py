@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+import datasets
 from runners.study import checks, schema
 from runners.study.entries import dataset_entries, method_entries, noise_entries
 from runners.study.fields import note_errors
@@ -52,7 +53,7 @@ def load_study(
         raw["protocol"] = with_preset(raw["protocol"])
     file = _validated(raw, problems)
     folders = [Path(path).parent / "tuned", TUNED] if tuned_folder is None else [tuned_folder]
-    study = _expanded(file, tuning, folders, problems)
+    study = _expanded(file, Path(path).absolute().parent, tuning, folders, problems)
     problems.check()
     return study
 
@@ -111,12 +112,17 @@ def _without(raw: dict[str, Any], wrong: list[tuple[Any, ...]]) -> dict[str, Any
 
 
 def _expanded(
-    file: StudyFile, tuning: bool, tuned_folders: Sequence[Path], problems: Problems
+    file: StudyFile,
+    base: Path,
+    tuning: bool,
+    tuned_folders: Sequence[Path],
+    problems: Problems,
 ) -> Study:
     axes, protocol = file.axes, file.protocol
-    data_sets = dataset_entries(axes.dataset, problems)
-    noises = noise_entries(axes.noise, problems)
-    variants = method_entries(axes.method, problems)
+    datasets.forget()
+    data_sets = dataset_entries(axes.dataset, base, problems)
+    noises = noise_entries(axes.noise, base, problems)
+    variants = method_entries(axes.method, base, problems)
     seeds = checks.seeds(axes.seed, problems)
     cells = math.prod(map(len, (data_sets, noises, variants, seeds)))
     if cells > MOST_CELLS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,7 +13,9 @@ from pydantic import BaseModel
 import datasets
 import methods
 from datasets import noise
-from datasets.base import Dataset
+from datasets.base import DataError, Dataset
+from datasets.noise.base import NoiseModel
+from datasets.paths import path_fields
 from datasets.registry import Registry, is_outside
 from methods.declaration import Declaration
 from runners.study.problems import Problems
@@ -23,23 +27,32 @@ LONGEST_DISPLAY = 64
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """One data set: its name in folders and tables, and its config: a name, or with parameters."""
+    """One data set: its name in folders and tables, and its config: a name, or with parameters.
+
+    `places` are the parameters that are paths, for which the config has the label.
+    """
 
     label: str
     config: str | dict[str, Any]
+    places: dict[str, str] = field(default_factory=dict)
 
     @property
     def dataset(self) -> Dataset:
-        return datasets.of(self.config)
+        return datasets.of(self.config, self.places)
 
 
 @dataclass(frozen=True)
 class NoiseEntry:
-    """One noise setting: resolved parameters (with `name`), folder name and table name."""
+    """One noise setting: resolved parameters (with `name`), folder name, table name, and paths."""
 
     params: dict[str, Any]
     slug: str
     display: str
+    places: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def model(self) -> NoiseModel:
+        return noise.of(self.params, self.places)
 
 
 @dataclass(frozen=True)
@@ -63,20 +76,37 @@ class _Setting:
     values: dict[str, Any]
     varying: list[str]
     display: str | None = None
+    places: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """What stands for the paths where no label is given; empty without paths."""
+        return "-".join(Path(place).stem for place in self.places.values())
 
     def suffix(self, keys: Iterable[str]) -> str:
         return "".join(suffix(key, self.values[key]) for key in keys)
 
 
-def dataset_entries(raw: list[Any], problems: Problems) -> list[DatasetEntry]:
-    """The data sets of `axes.dataset`; what is wrong is noted in `problems`."""
+def dataset_entries(raw: list[Any], base: Path, problems: Problems) -> list[DatasetEntry]:
+    """The data sets of `axes.dataset`; what is wrong is noted in `problems`.
+
+    Args:
+        base: the folder that paths are relative to.
+    """
     entries = []
     registry = datasets.REGISTRY
-    for each in _settings("axes.dataset", raw, registry, _parameters, problems):
-        label = each.label or _short(each.name)
+    for each in _settings("axes.dataset", raw, registry, _parameters, base, problems):
+        label = each.label or each.stem or _short(each.name)
         if _is_label(label, each.where, problems):
-            config = {"name": each.name, **each.values} if each.values else each.name
-            entries.append(DatasetEntry(label, config))
+            named = {"name": each.name, **({"label": label} if each.places else {})}
+            config = named | each.values if each.values or each.places else each.name
+            entry = DatasetEntry(label, config, each.places)
+            try:
+                _ = entry.dataset  # of own files the facts are read now
+            except DataError as error:
+                problems.add(each.where, str(error))
+                continue
+            entries.append(entry)
     return entries
 
 
@@ -84,21 +114,26 @@ def _parameters(name: str) -> type[BaseModel]:
     return datasets.REGISTRY.load(name).Parameters
 
 
-def noise_entries(raw: list[Any], problems: Problems) -> list[NoiseEntry]:
-    """The noise settings of `axes.noise`; what is wrong is noted in `problems`."""
+def noise_entries(raw: list[Any], base: Path, problems: Problems) -> list[NoiseEntry]:
+    """The noise settings of `axes.noise`; arguments as of `dataset_entries`."""
     entries = []
-    for each in _settings("axes.noise", raw, noise.REGISTRY, noise.get, problems):
-        params = {"name": each.name, **each.values}
-        slug = each.label or noise.of(params).slug
-        if _is_label(slug, each.where, problems):
-            entries.append(NoiseEntry(params, slug, each.label or noise.of(params).display))
+    for each in _settings("axes.noise", raw, noise.REGISTRY, noise.get, base, problems):
+        label = each.label or (each.places and f"{_short(each.name)}-{each.stem}")
+        if label and not _is_label(label, each.where, problems):
+            continue
+        named = {"name": each.name, **({"label": label} if each.places else {})}
+        entry = NoiseEntry(named | each.values, label, label, each.places)
+        if not label:
+            entry = replace(entry, slug=entry.model.slug, display=entry.model.display)
+        if label or _is_label(entry.slug, each.where, problems):
+            entries.append(entry)
     return entries
 
 
-def method_entries(raw: list[Any], problems: Problems) -> list[MethodEntry]:
-    """The methods and variants of `axes.method`; what is wrong is noted in `problems`."""
+def method_entries(raw: list[Any], base: Path, problems: Problems) -> list[MethodEntry]:
+    """The methods and variants of `axes.method`; arguments as of `dataset_entries`."""
     entries = []
-    for each in _settings("axes.method", raw, methods.REGISTRY, _hparams, problems):
+    for each in _settings("axes.method", raw, methods.REGISTRY, _hparams, base, problems):
         declaration = methods.declaration(each.name)
         label = each.label or _short(each.name) + each.suffix(each.values)
         if _is_label(label, each.where, problems):
@@ -118,6 +153,7 @@ def _settings(
     raw: list[Any],
     registry: Registry,
     model_of: Callable[[str], type[BaseModel]],
+    base: Path,
     problems: Problems,
 ) -> Iterator[_Setting]:
     """Every combination of the lists in every entry of an axis, once its values are allowed."""
@@ -139,8 +175,24 @@ def _settings(
                     # Of a method its named hyper-parameters count, other values have other sources.
                     kept = flat if registry is methods.REGISTRY else full.keys() - {"name"}
                     chosen = {key: value for key, value in full.items() if key in kept}
-                    each = _Setting(where, name, label, chosen, varying, display)
+                    places = _places(path_fields(model_of(name)), chosen, base)
+                    each = _Setting(where, name, label, chosen, varying, display, places)
                     yield replace(each, label=label and label + each.suffix(varying))
+
+
+def _places(keys: Iterable[str], values: dict[str, Any], base: Path) -> dict[str, str]:
+    """Takes the paths out of `values`; returns them whole."""
+    paths = {key: values.pop(key) for key in keys if key in values}
+    return {
+        key: os.path.normpath(base / _home(path)) for key, path in paths.items() if path is not None
+    }
+
+
+def _home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user
+        return Path(path)
 
 
 def _short(name: str) -> str:

@@ -31,6 +31,8 @@ def cells(study: Study) -> list[Cell]:
                     noise=noise.params,
                     noise_slug=noise.slug,
                     noise_display=noise.display,
+                    dataset_places=data_set.places,
+                    noise_places=noise.places,
                     method=entry.method,
                     label=entry.label,
                     display=entry.display,

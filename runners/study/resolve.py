@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from datasets.base import Dataset
@@ -12,6 +13,10 @@ from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry
 from runners.study.schema import Protocol, Run
 from runners.study.slurm_section import Slurm
 from runners.study.tuned import ByDataset
+
+LARGEST_BATCH = 128
+LEAST_UPDATES = 20
+"""Of an epoch, under an automatic batch size."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ def protocol_for(
     """The protocol as a cell of that data set runs it: every automatic value decided.
 
     A clean subset is drawn where the study names its size, or where any of its methods needs one,
-    and then for all of them alike; else its size is 0.
+    and then for all of them alike; else its size is 0. An automatic batch gives at least
+    `LEAST_UPDATES` updates an epoch, where there are images enough.
     """
     resolved = protocol.model_dump(exclude={"preset", "hparams"})
     if resolved["network"] is None:
@@ -74,4 +80,9 @@ def protocol_for(
     if resolved["clean_subset"] is None:
         needed = needing_clean_subset(variants)
         resolved["clean_subset"] = dataset.clean_subset if needed else 0
+    if resolved["batch_size"] is None:
+        taken = ("dev",) if dataset.own_clean_counts else ("clean_subset", "clean_val", "dev")
+        left = dataset.n_train - sum(resolved[part] for part in taken)
+        left -= int(Fraction(str(resolved["noisy_val"])) * max(0, left))
+        resolved["batch_size"] = min(LARGEST_BATCH, max(2, left // LEAST_UPDATES))
     return resolved

@@ -76,8 +76,12 @@ class Protocol(_Section):
     )
     network: str | None = Field(None, description="Network; null takes the data set's default.")
     epochs: Whole = Field(12, ge=1, le=MOST_EPOCHS, description="Passes over the training part.")
-    batch_size: Whole = Field(
-        128, ge=2, le=100_000, description="Images a batch; BatchNorm needs two."
+    batch_size: Whole | None = Field(
+        None,
+        ge=2,
+        le=100_000,
+        description="Images a batch; BatchNorm needs two; null: 128, of small data a twentieth of "
+        "the images to train on.",
     )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="Optimiser of the classifier.")
     lr: Real = Field(0.05, gt=0, le=1e6, description="Learning rate of the first epoch.")

@@ -1,7 +1,6 @@
 """Splits of the training part: who may see which image."""
 
 import itertools
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -15,7 +14,9 @@ few = settings(max_examples=40, deadline=None)
 
 def split(labels, seed=0, **sizes):
     asked = {"clean_subset": 0, "clean_val": 0, "dev": 0, "noisy_val": 0.1, **sizes}
-    return split_training_part(np.asarray(labels), **asked, rng=np.random.default_rng(seed))
+    labels = np.asarray(labels)
+    asked |= {"classes": int(labels.max()) + 1, "rng": np.random.default_rng(seed)}
+    return split_training_part(labels, **asked)
 
 
 def shuffled(classes, per_class, seed=3):
@@ -24,7 +25,10 @@ def shuffled(classes, per_class, seed=3):
 
 def test_the_default_mini_study_has_the_counts_of_the_protocol():
     parts = split(shuffled(10, 1200), clean_subset=250)
-    assert [len(part) for part in astuple(parts)] == [10_575, 1_175, 250, 0, 0]
+    counts = {name: len(part) for name, part in parts.of_training.items()}
+    assert counts == {
+        "train": 10_575, "noisy_val": 1_175, "clean_subset": 250, "clean_val": 0, "dev": 0,
+    }  # fmt: skip
 
 
 @few
@@ -40,9 +44,9 @@ def test_every_image_is_in_exactly_one_part(clean_subset, clean_val, dev, noisy_
         dev=dev,
         noisy_val=noisy_val,
     )
-    everything = np.concatenate(astuple(parts))
+    everything = np.concatenate([*parts.of_training.values()])
     np.testing.assert_array_equal(np.sort(everything), np.arange(200))
-    for part in astuple(parts):
+    for part in parts.of_training.values():
         assert part.dtype == np.int64
         assert (np.diff(part) > 0).all()
     sizes = [len(parts.clean_subset), len(parts.clean_val), len(parts.dev)]
@@ -75,7 +79,7 @@ def test_the_clean_subset_does_not_depend_on_the_parts_after_it():
 def test_the_same_stream_gives_the_same_split_and_another_one_does_not():
     labels = shuffled(10, 100)
     first, again, other = (split(labels, seed, clean_subset=50) for seed in (0, 0, 1))
-    for one, two in zip(astuple(first), astuple(again), strict=True):
+    for one, two in zip(first.of_training.values(), again.of_training.values(), strict=True):
         np.testing.assert_array_equal(one, two)
     assert set(first.clean_subset) != set(other.clean_subset)
     assert set(first.noisy_val) != set(other.noisy_val)

@@ -134,7 +134,7 @@ def test_a_file_behind_a_noise_entry_counts_and_without_it_nobody_can_tell(tmp_p
     prints = [Fingerprints(None)[planned]]
     for content in ("one", "two", None):
 
-        def stamp(self, content=content) -> str:
+        def stamp(self, root, content=content) -> str:
             if content is None:
                 raise DataError("the file is gone")
             return content

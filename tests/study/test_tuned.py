@@ -60,7 +60,8 @@ def with_under(**changes) -> str:
     ],
 )
 def test_values_that_were_tuned_under_another_protocol_are_marked(tmp_path, under, protocol, words):
-    study = load(tmp_path, STUDY, "axes.method=[gce]", protocol, tuned=with_under(**under))
+    overrides = ("axes.method=[gce]", "protocol.batch_size=128", protocol)
+    study = load(tmp_path, STUDY, *overrides, tuned=with_under(**under))
     cell = cells(study)[0]
     assert (cell.tuned_at, cell.hparams_source["q"]) == (words, "tuned")
     assert cell.origin == ("tuned" if not words else f"tuned at {words}")

@@ -1,0 +1,125 @@
+"""List which labels are probably wrong, worst first, as CSV and as a sheet of images.
+
+python analysis/suspects.py [STUDY_DIR ...] [--data DIR] [--out DIR]
+
+`label` in the list is empty: write the right class there, where the given one is wrong, and name
+the file in a study as `{name: labels_file, file: suspects.csv}`. What was written there is kept
+when the list is made again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
+
+import numpy as np
+import pandas as pd
+
+from analysis import command
+from analysis.contact_sheet import contact_sheet
+from analysis.records import Study
+from analysis.suspect_scores import Group, groups, quality, table
+from datasets.base import UNKNOWN, Arrays, DataError, Dataset
+from datasets.folder.rows import read_table
+from runners.results.places import data_of_study
+from runners.system.errors import UserError
+from runners.system.files import write_text
+
+
+def main() -> None:
+    """Lists of all studies that the command line names."""
+    parser = command.parser("List labels that are probably wrong.", "")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    arguments = parser.parse_args()
+    for study, folder in command.studies(arguments, ""):
+        found = groups(study)
+        if not found:
+            raise UserError(f"study {study.name}: no cell is finished: run it first")
+        for group in found:
+            _list(study, group, folder, arguments.data)
+
+
+def _list(study: Study, group: Group, folder: Path, data: Path | None) -> None:
+    dataset, arrays = _data(study, group, data)
+    try:
+        frame = table(study, group, dataset, arrays)
+    except ValueError as error:
+        raise UserError(f"study {study.name}, {group.first['noise_display']}: {error}") from error
+    given = frame["given"].map({name: k for k, name in enumerate(dataset.class_names)})
+    frame["wrong"] = (frame["truth"] != UNKNOWN) & (frame["truth"] != given)
+    stem = f"suspects_{group.name}" if group.name else "suspects"
+    listed = frame.drop(columns=["truth", "position", "wrong"])
+    listed["label"] = _reviewed(folder / f"{stem}.csv", listed)
+    text = listed.to_csv(index=False, lineterminator="\n", na_rep="")
+    written = write_text(folder / f"{stem}.csv", text)
+    images = arrays.train_images
+    if "path" in frame:
+        images = np.concatenate([images, arrays.test_images])
+    sheet = contact_sheet(frame, images, folder / f"{stem}.png")
+    _say(study, group, frame, [written, sheet])
+
+
+def _reviewed(path: Path, listed: pd.DataFrame) -> pd.Series:
+    """What a person has written into an earlier list, in the order of this one.
+
+    Raises:
+        UserError: the earlier list cannot be read.
+    """
+    where = "path" if "path" in listed else "index"
+    if not path.is_file():
+        return listed["label"]
+    try:
+        rows = read_table(path, (where, "label"))
+    except DataError as error:
+        raise UserError(f"{error}: mend it, or move it away") from error
+    written = {row[where]: row["label"] for row in rows}
+    return listed[where].astype(str).map(written).fillna("")
+
+
+def _data(study: Study, group: Group, data: Path | None) -> tuple[Dataset, Arrays]:
+    """The data set of a group, which must be that of its records.
+
+    Raises:
+        UserError: it is not there, or has changed.
+    """
+    label = group.first["dataset"]
+    own = data_of_study(study.folder, study.config, label)
+    root = data or (Path(os.environ["DATA_ROOT"]) if "DATA_ROOT" in os.environ else own.root)
+    try:
+        dataset = own.dataset
+        arrays = dataset.load(root)
+    except (DataError, ImportError, KeyError, ValueError) as error:
+        raise UserError(f"study {study.name}: {label} cannot be read: {error}") from error
+    wanted = group.cells[0][1]["provenance"].get("data_sha256")
+    if wanted and wanted != arrays.sha256:
+        raise UserError(
+            f"study {study.name}: {label} has changed since it ran: run the study again "
+            "(--rerun-stale)"
+        )
+    return dataset, arrays
+
+
+def _say(study: Study, group: Group, frame: pd.DataFrame, files: list[Path]) -> None:
+    methods = ", ".join(dict.fromkeys(cell["display"] for cell, _ in group.cells))
+    seeds = len({cell["seed"] for cell, _ in group.cells})
+    where = f"{group.first['dataset']}, {group.first['noise_display']}"
+    print(
+        f"Study {study.name}, {where}: {len(frame):,} labels, scored by {methods}, "
+        f"{seeds} seed{'s' * (seeds != 1)}"
+    )
+    first = [name for name in ("rank", "path", "index", "given", "proposed", "score", "agree")]
+    print(frame.head(10)[[name for name in first if name in frame]].to_string(index=False))
+    if found := quality(frame):
+        print(
+            f"Where the truth is known {100 * found['wrong']:.1f} % are wrong. The list: average "
+            f"precision {found['average_precision']:.3f}, ROC AUC {found['roc_auc']:.3f}; as many "
+            f"first rows as there are wrong labels hold {100 * found['found']:.1f} % of these."
+        )
+    print(f"All of them: {', '.join(map(str, files))}\n")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,1 @@
+"""What `datasets/image_folder.py` is made of: the rows of a folder or list, and decoded images."""
