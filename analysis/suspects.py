@@ -86,7 +86,7 @@ def _data(study: Study, group: Group, data: Path | None) -> tuple[Dataset, Array
         UserError: it is not there, or has changed.
     """
     label = group.first["dataset"]
-    own = data_of_study(study.folder, study.config, label)
+    own = data_of_study(study.folder, label)
     root = data or (Path(os.environ["DATA_ROOT"]) if "DATA_ROOT" in os.environ else own.root)
     try:
         dataset = own.dataset

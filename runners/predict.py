@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     study = records.load(command.folder_of(options.study, options.results))
     cells = _chosen(study, options)
     files = _images(options.folder)
-    dataset = data_of_study(study.folder, study.config, cells[0]["dataset"]).dataset
+    dataset = data_of_study(study.folder, cells[0]["dataset"]).dataset
     members = [_network(study, cell, dataset) for cell in cells]
     rows, unread = [], 0
     for start in range(0, len(files), AT_ONCE):

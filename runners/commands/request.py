@@ -117,7 +117,10 @@ class Request:
         root = self.folder.data_root
         return {
             "data_root": None if root is None else str(root),
-            "dataset": {entry.label: entry.places for entry in self.study.datasets},
+            "dataset": {
+                entry.label: {"config": entry.config, "places": entry.places}
+                for entry in self.study.datasets
+            },
         }
 
     def sweep(self) -> None:

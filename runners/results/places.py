@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,23 +38,14 @@ class DataOfStudy:
         return datasets.of(self.config, self.places)
 
 
-def data_of_study(folder: Path, config: Mapping[str, Any], label: str) -> DataOfStudy:
-    """The data set that a study calls `label`.
+def data_of_study(folder: Path, label: str) -> DataOfStudy:
+    """The data set that a study calls `label`; one without `places.json` knows registered ones.
 
     Args:
         folder: of the study's results.
-        config: of its `study.json`.
     """
-    configs = (config.get("axes") or {}).get("dataset") or []
-    own = next((each for each in configs if _label(each) == label), label)
     found = read_json(folder / "places.json")
     places = found if isinstance(found, dict) else {}
-    paths = (places.get("dataset") or {}).get(label) or {}
+    own = (places.get("dataset") or {}).get(label) or {"config": label, "places": {}}
     root = places.get("data_root")
-    return DataOfStudy(own, dict(paths), Path(root) if isinstance(root, str) else None)
-
-
-def _label(config: Any) -> str:
-    if isinstance(config, str):
-        return config.rpartition(":")[2]
-    return config.get("label") or str(config.get("name")).rpartition(":")[2]
+    return DataOfStudy(own["config"], own["places"], Path(root) if isinstance(root, str) else None)

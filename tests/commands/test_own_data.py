@@ -1,0 +1,207 @@
+"""From a folder of images to a table, a list of wrong labels and a corrected data set."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runners.results.provenance import ROOT
+from tests.helpers.cli import run_grid
+from tests.helpers.own_images import NAMES, number_of, write_images
+
+STUDY = """
+study: mine
+axes:
+  dataset: [{name: image_folder, path: my_images}]
+  noise: [given]
+  method: [cross_entropy, co_teaching]
+  seed: 2
+protocol: {epochs: 6}
+run: {keep_weights: true, device: cpu}
+"""
+
+
+def script(name, *arguments):
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def records(folder: Path) -> dict[str, dict]:
+    return {p.parent.name: json.loads(p.read_text()) for p in folder.glob("cells/*/record.json")}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """A folder with images, the study that was run on it, and the true classes."""
+    folder = tmp_path_factory.mktemp("own")
+    truth = write_images(folder / "my_images", per_class=60)
+    (folder / "mine.yaml").write_text(STUDY)
+    done = run_grid(folder / "mine.yaml", folder / "results", folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, truth
+
+
+def test_records_and_tables_claim_nothing_that_nobody_knows(mine):
+    folder, _ = mine
+    found = records(folder / "results" / "mine")
+    assert len(found) == 4
+    for record in found.values():
+        noise = record["noise"]
+        assert (noise["realised_rate"], noise["nominal_rate"], noise["matrix"]) == (None,) * 3
+        assert noise["unknown_truth"] == 193 and record["judged_by"] == "given labels"
+        assert record["memorisation"] == {"clean_part": None, "corrupted_part": None}
+        assert record["counts"]["clean_subset"] == 0
+        text = json.dumps(record["config"])
+        assert "my_images" in text and str(folder) not in text
+    told = [r["noise"] for name, r in found.items() if "co_teaching" in name]
+    assert all(n["told_source"] == "estimated" and 0 < n["told_rate"] < 1 for n in told)
+    table = script("analysis/make_tables.py", folder / "results" / "mine").stdout
+    assert "*unknown*" in table
+    assert "judged by labels that may be wrong" in table
+    assert "Co-teaching is told a noise rate that is estimated inside each cell" in table
+
+
+def test_the_batch_follows_the_size_and_the_plan_can_be_changed(mine):
+    folder, _ = mine
+    for record in records(folder / "results" / "mine").values():
+        assert record["config"]["protocol"]["batch_size"] == record["counts"]["train"] // 20
+
+
+@pytest.fixture(scope="module")
+def suspects(mine):
+    folder, _ = mine
+    done = script("analysis/suspects.py", folder / "results" / "mine")
+    assert done.returncode == 0, done.stderr
+    return folder / "results" / "mine" / "suspects.csv"
+
+
+def test_every_image_is_listed_and_wrong_labels_come_first(mine, suspects):
+    folder, truth = mine
+    rows = rows_of(suspects)
+    listed = ["rank", "path", "given", "proposed", "score", "agree", "trained", "label"]
+    assert list(rows[0]) == listed
+    assert [int(row["rank"]) for row in rows] == list(range(1, 241))
+    files = {p.relative_to(folder / "my_images").as_posix() for p in folder.rglob("my_images/*/*")}
+    assert {row["path"] for row in rows} == files
+    assert all(row["path"].startswith(f"{row['given']}/") for row in rows)
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    wrong = np.array([NAMES[truth[number_of(row["path"])]] != row["given"] for row in rows])
+    assert wrong[: wrong.sum()].mean() > 0.7 > 2 * wrong.mean()
+    assert sum(row["trained"] == "False" for row in rows) >= 47  # the test part
+    sheet = Image.open(suspects.with_suffix(".png"))
+    assert min(sheet.size) > 300
+
+
+def test_a_reviewed_list_goes_back_in_as_labels_and_is_kept_when_made_again(mine, suspects):
+    folder, truth = mine
+    rows = rows_of(suspects)
+    for row in rows:
+        row["label"] = NAMES[truth[number_of(row["path"])]]
+    with suspects.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    study = folder / "corrected.yaml"
+    entry = f"{{name: labels_file, label: reviewed, file: {suspects}}}"
+    study.write_text(STUDY.replace("[given]", f"[{entry}]").replace("study: mine", "study: fixed"))
+    out = folder / "labels"
+    done = script("runners/export_labels.py", study, "--results", folder / "results", "--out", out)
+    assert done.returncode == 0, done.stderr
+    exported = rows_of(out / "my_images__reviewed__s0.csv")
+    assert len(exported) == 193
+    assert all(int(row["noisy"]) == truth[number_of(row["path"])] for row in exported)
+    again = script("analysis/suspects.py", folder / "results" / "mine")
+    assert again.returncode == 0, again.stderr
+    assert [row["label"] for row in rows_of(suspects)] == [row["label"] for row in rows]
+
+
+def test_exported_labels_read_back_to_the_same_checksum(tmp_path):
+    (tmp_path / "out.yaml").write_text(
+        "study: out\naxes: {dataset: simulated, noise: {name: symmetric, rate: 0.4}, "
+        "method: cross_entropy, seed: 1}\nprotocol: {epochs: 1}\n"
+    )
+    out = tmp_path / "labels"
+    results = ("--results", tmp_path / "results")
+    assert script("runners/export_labels.py", tmp_path / "out.yaml", *results, "--out", out)
+    (file,) = out.iterdir()
+    (tmp_path / "back.yaml").write_text(
+        f"study: back\naxes: {{dataset: simulated, noise: [{{name: symmetric, rate: 0.4}}, "
+        f"{{name: labels_file, file: labels/{file.name}, label: read}}], method: cross_entropy, "
+        "seed: 1}\nprotocol: {epochs: 1}\n"
+    )
+    done = run_grid(tmp_path / "back.yaml", tmp_path / "results", folder=Path("/"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    drawn, read = records(tmp_path / "results" / "back").values()
+    assert drawn["noise"]["labels_sha256"] == read["noise"]["labels_sha256"]
+    assert read["noise"]["realised_rate"] == drawn["noise"]["realised_rate"]
+
+
+def test_new_images_are_labelled_by_the_kept_networks(mine):
+    folder, truth = mine
+    done = script("runners/predict.py", folder / "results" / "mine", folder / "my_images")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(folder / "results" / "mine" / "predictions.csv")
+    assert list(rows[0]) == ["path", "predicted", "probability", *NAMES]
+    right = [row["predicted"] == NAMES[truth[number_of(row["path"])]] for row in rows]
+    assert len(rows) == 240 and np.mean(right) > 0.7
+    one = script("runners/predict.py", folder / "results" / "mine", folder / "none")
+    assert one.returncode == 2 and one.stderr.count("\n") == 1
+
+
+def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_them_stale(mine):
+    folder, _ = mine
+    study, results = folder / "mine.yaml", folder / "results"
+
+    def state():
+        return run_grid(study, results, "--status", folder=folder).stdout
+
+    assert "4 cells: 4 done" in state()
+    (folder / "my_images").rename(folder / "elsewhere")
+    assert "4 cells: 4 done" in state()
+    moved = STUDY.replace("path: my_images", "path: elsewhere, label: my_images")
+    study.write_text(moved)
+    assert "4 cells: 4 done" in state()
+    extra = folder / "elsewhere" / "1" / "999.png"
+    shutil.copy(next((folder / "elsewhere" / "1").iterdir()), extra)
+    assert "4 stale" in state()
+    extra.unlink()
+    assert "4 cells: 4 done" in state()
+    (folder / "elsewhere").rename(folder / "my_images")
+    study.write_text(STUDY)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("given", "{name: symmetric, rate: 0.4}", "must be given or labels_file"),
+        ("cross_entropy", "clean_only", "no true label is known"),
+        ("path: my_images", "path: nowhere", "is not there: must be a folder of images"),
+        (
+            "path: my_images}",
+            "path: my_images, label: a}, {name: image_folder, path: results, label: a}",
+            "lies in no folder|has no image|is given to two",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_the_plan(mine, tmp_path, old, new, sentence):
+    folder, _ = mine
+    study = folder / f"{tmp_path.name}.yaml"
+    study.write_text(STUDY.replace(old, new, 1))
+    done = run_grid(study, tmp_path / "results", "--plan", folder=folder)
+    assert done.returncode == 2
+    assert any(part in done.stderr for part in sentence.split("|")), done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,277 @@
+"""A person's own images: what a folder or list becomes, and what is refused in a sentence."""
+
+import io
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+from datasets.base import UNKNOWN, DataError
+from datasets.check_arrays import checked
+from tests.helpers.own_images import NAMES, number_of, write_images, write_list
+
+
+def own(path, **parameters):
+    datasets.forget()
+    return datasets.get("image_folder", {"path": str(path), **parameters})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "images"
+    write_images(root)
+    return root
+
+
+def listed(folder, truth=None, **more):
+    """Rows of a list beside the folder; `truth` names the true class of each number."""
+    rows = []
+    for path in sorted(folder.rglob("*.png")):
+        name = path.relative_to(folder.parent).as_posix()
+        row = {"path": name, "label": path.parent.name}
+        if truth is not None:
+            row["clean_label"] = NAMES[truth[number_of(name)]]
+        rows.append(row | {key: value(name) for key, value in more.items()})
+    return rows
+
+
+def test_a_folder_of_images_a_class_becomes_a_data_set(folder):
+    (folder / ".hidden").mkdir()
+    (folder / "1" / ".DS_Store").write_bytes(b"x")
+    (folder / "1" / "notes.txt").write_text("no image")
+    data = own(folder)
+    arrays = checked(data.load(None), data)
+    assert data.class_names == NAMES  # numbers in their order, not that of text
+    assert (data.n_train, data.n_test, data.size, data.channels) == (96, 24, 8, 1)
+    assert (data.truth, data.judged_by_given) == ("none", True)
+    assert (arrays.train_labels == UNKNOWN).all()
+    paths = arrays.train_inputs["path"]
+    for number, path in enumerate(paths[:5]):
+        pixels = np.asarray(Image.open(folder / path))
+        np.testing.assert_array_equal(arrays.train_images[number, 0], pixels)
+        assert NAMES[arrays.train_inputs["given"][number]] == path.split("/")[0]
+    assert len({*paths, *data.files("test")}) == 120
+    pixels = arrays.train_images / 255
+    assert (data.mean[0], data.std[0]) == pytest.approx((pixels.mean(), pixels.std()), abs=1e-3)
+
+
+def test_the_test_part_is_a_fixed_share_of_each_class_that_hardly_moves_with_the_folder(folder):
+    before = set(own(folder).files("test"))
+    shutil.copy(next((folder / "1").iterdir()), folder / "1" / "new.png")
+    after = set(own(folder).files("test"))
+    assert len(before ^ after) <= 2
+    per_class = [sum(name.startswith(f"{c}/") for name in before) for c in NAMES]
+    given = [len(list((folder / c).iterdir())) for c in NAMES]
+    assert per_class[1:] == [round(0.2 * n) for n in given[1:]]
+
+
+def test_a_list_says_labels_true_labels_and_parts(folder, tmp_path):
+    truth = np.arange(120) // 30
+    parts = {3: "test", 4: "clean", 5: "clean"}
+    rows = listed(folder, truth, split=lambda name: parts.get(number_of(name) % 30, ""))
+    data = own(write_list(tmp_path / "list.csv", rows))
+    arrays = checked(data.load(None), data)
+    assert (data.truth, data.judged_by_given, data.n_test) == ("all", False, 4)
+    numbers = [number_of(path) for path in arrays.train_inputs["path"]]
+    np.testing.assert_array_equal(arrays.train_labels, truth[numbers])
+    assert (arrays.train_inputs["given"] != arrays.train_labels).sum() > 10
+    assert data.own_clean_counts == (2, 2, 2, 2)
+    assert arrays.clean_images.shape == (8, 1, 8, 8)
+    assert data.clean_subset == 8
+
+
+def test_true_labels_of_a_part_may_be_known(folder, tmp_path):
+    rows = listed(folder, np.arange(120) // 30)
+    for row in rows:
+        row["clean_label"] = row["clean_label"] if number_of(row["path"]) % 3 == 0 else ""
+    data = own(write_list(tmp_path / "list.csv", rows))
+    arrays = checked(data.load(None), data)
+    known = arrays.train_labels != UNKNOWN
+    assert data.truth == "some" and 20 < known.sum() < 40
+    assert sum(data.class_counts) == known.sum()
+
+
+def test_with_labels_true_the_labels_are_the_truth(folder):
+    data = own(folder, labels="true")
+    arrays = checked(data.load(None), data)
+    np.testing.assert_array_equal(arrays.train_labels, arrays.train_inputs["given"])
+    assert (data.truth, data.judged_by_given) == ("all", False)
+
+
+def test_train_and_test_folders_are_parts(folder, tmp_path):
+    root = tmp_path / "split"
+    for part in ("train", "test"):
+        shutil.copytree(folder, root / part)
+    data = own(root)
+    assert (data.n_train, data.n_test, data.class_names) == (120, 120, NAMES)
+    assert data.judged_by_given is False
+
+
+PICTURES = {
+    "rgba": lambda image: image.convert("RGBA"),
+    "palette": lambda image: image.quantize(64),
+    "grey": lambda image: image.convert("L"),
+    "rgb": lambda image: image,
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_modes_of_images_are_read_as_they_look(tmp_path, kind):
+    ramp = np.tile(np.arange(0, 240, 10, dtype=np.uint8)[:, None, None], (1, 24, 3))
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        Image.fromarray(ramp).save(tmp_path / "own" / name / "plain.png")
+    PICTURES[kind](Image.fromarray(ramp)).save(tmp_path / "own" / "a" / "other.png")
+    data = own(tmp_path / "own", test_share=0.5)
+    arrays = data.load(None)
+    images = np.concatenate([arrays.train_images, arrays.test_images])
+    assert np.abs(images.astype(int) - ramp.transpose(2, 0, 1)).max() <= 8
+
+
+def test_transparent_parts_are_white_cmyk_and_sixteen_bits_are_read_and_exif_turns(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    glass = np.zeros((16, 16, 4), np.uint8)
+    Image.fromarray(glass).save(tmp_path / "own" / "a" / "glass.png")
+    red = Image.new("RGB", (16, 16), (250, 5, 5))
+    red.convert("CMYK").save(tmp_path / "own" / "a" / "red.jpg", quality=98)
+    deep = np.full((16, 16), 257 * 200, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "own" / "b" / "deep.png")
+    half = np.zeros((16, 16, 3), np.uint8)
+    half[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(half).save(tmp_path / "own" / "b" / "turned.jpg", exif=exif, quality=98)
+    data = own(tmp_path / "own", test_share=0.25)
+    arrays = data.load(None)
+    images = dict(zip(arrays.train_inputs["path"], arrays.train_images, strict=True))
+    images |= dict(zip(data.files("test"), arrays.test_images, strict=True))
+    assert (images["a/glass.png"] == 255).all()
+    assert images["a/red.jpg"][0].mean() > 200 > 60 > images["a/red.jpg"][1].mean()
+    assert np.abs(images["b/deep.png"].astype(int) - 200).max() <= 1
+    turned = images["b/turned.jpg"].mean(0)
+    assert turned[:, -4:].mean() > 240 and turned[:, :4].mean() < 15
+
+
+def test_images_of_other_shapes_are_cut_or_stretched(tmp_path):
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 255
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        Image.fromarray(wide).save(tmp_path / "own" / name / "wide.png")
+    cut = own(tmp_path / "own").load(None).train_images
+    stretched = own(tmp_path / "own", fit="stretch").load(None).train_images
+    assert cut.shape[2:] == (20, 20) and cut.mean() > 240
+    assert 70 < stretched.mean() < 100
+
+
+def test_images_are_decoded_once_and_again_when_a_file_has_changed(folder, capsys):
+    first = own(folder)
+    assert "reading 120 images" in capsys.readouterr().err
+    stamp, sha256 = first.stamp(None), first.load(None).sha256
+    assert own(folder).load(None).sha256 == sha256
+    assert capsys.readouterr().err == ""
+    for path in folder.rglob("*.png"):
+        os.utime(path, (1, 1))  # another time, the same content
+    assert own(folder).stamp(None) == stamp
+    moved = folder.rename(folder.with_name("moved"))
+    assert own(moved).stamp(None) == stamp
+    next(moved.rglob("*.png")).unlink()
+    assert own(moved).stamp(None) != stamp
+
+
+def test_damaged_decoded_images_are_named(folder):
+    data = own(folder)
+    kept = next(folder.parent.glob(".images*.npz"))
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(DataError, match="is damaged"):
+        data.load(None)
+
+
+def test_an_unreadable_file_is_named_and_few_of_many_are_left_out(tmp_path):
+    picture = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(picture, "png")
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(500):
+            (tmp_path / "own" / name / f"{number}.png").write_bytes(picture.getvalue())
+    broken = tmp_path / "own" / "a" / "7.png"
+    broken.write_bytes(picture.getvalue()[:40])
+    data = own(tmp_path / "own")
+    assert data.n_train + data.n_test == 999
+    assert "a/7.png" not in {*data.files("train"), *data.files("test")}
+    (tmp_path / "own" / "b" / "9.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        own(tmp_path / "own")
+    assert "2 files of 1,000 cannot be read" in str(caught.value)
+    assert "a/7.png" in str(caught.value)
+
+
+def remove_images_of_one_class(folder):
+    for path in (folder / "1").iterdir():
+        path.unlink()
+
+
+def one_class_only(folder):
+    for name in NAMES[1:]:
+        shutil.rmtree(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (remove_images_of_one_class, "1 has no image: a class must have one or more"),
+        (one_class_only, "has images of 1 class: must have two or more"),
+        (shutil.rmtree, "is not there: must be a folder of images, or a list of them"),
+        (
+            lambda folder: shutil.copy(next((folder / "1").iterdir()), folder / "loose.png"),
+            "loose.png lies in no folder of a class",
+        ),
+    ],
+)
+def test_a_folder_that_is_none_is_one_sentence(folder, change, sentence):
+    change(folder)
+    with pytest.raises(DataError) as caught:
+        own(folder)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"path": "../elsewhere.png"}, "must be a file below the list's own folder"),
+        ({"path": "/etc/passwd"}, "must be a file below the list's own folder"),
+        ({"path": "images/1/none.png"}, "cannot be read, the first is images/1/none.png"),
+        ({"label": ""}, "label is empty"),
+        ({"clean_label": "3"}, "must be a class that is given to a training image"),
+        ({"split": "val"}, "split is 'val': must be one of train, test, clean"),
+        ({"split": "test", "label": "3"}, "is labelled '3': must be a class of the training part"),
+    ],
+)
+def test_a_list_with_a_mistake_is_one_sentence(folder, tmp_path, change, sentence):
+    rows = listed(folder)
+    rows[7] |= change
+    with pytest.raises(DataError) as caught:
+        own(write_list(tmp_path / "list.csv", rows))
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_columns_duplicates_and_ragged_rows_of_a_list_are_named(folder, tmp_path):
+    rows = listed(folder)
+    for wrong, sentence in (
+        ([{"file": row["path"], "label": row["label"]} for row in rows], "has no column path"),
+        ([*rows, rows[3]], "line 122: images/1/"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            own(write_list(tmp_path / "list.csv", wrong))
+    (tmp_path / "list.csv").write_text("path,label\na.png,1,2\n")
+    with pytest.raises(DataError, match="another number of columns"):
+        own(tmp_path / "list.csv")
+    (tmp_path / "list.txt").write_text("x")
+    with pytest.raises(DataError, match="is no folder and no list"):
+        own(tmp_path / "list.txt")

@@ -1,0 +1,43 @@
+"""A folder of images as a person may have it: simulated pictures, some with a wrong label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import datasets
+
+NAMES = ("1", "2", "10", "grün")
+"""Of the classes, in the order that the suite must give them."""
+
+
+def write_images(root: Path, per_class: int = 30, wrong: float = 0.2, seed: int = 0) -> np.ndarray:
+    """Writes `root/<given class>/<number>.png`; returns true classes by number, int64 (N,)."""
+    arrays = datasets.get("simulated").load(None)
+    rng = np.random.default_rng(seed)
+    chosen = np.concatenate(
+        [np.flatnonzero(arrays.train_labels == k)[:per_class] for k in range(4)]
+    )
+    truth = arrays.train_labels[chosen]
+    flipped = rng.random(len(truth)) < wrong
+    given = np.where(flipped, (truth + rng.integers(1, 4, len(truth))) % 4, truth)
+    for number, (position, label) in enumerate(zip(chosen, given, strict=True)):
+        folder = root / NAMES[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(arrays.train_images[position, 0]).save(folder / f"{number:03}.png")
+    return truth
+
+
+def number_of(path: str) -> int:
+    """The number of a picture that `write_images` wrote."""
+    return int(Path(path).stem)
+
+
+def write_list(path: Path, rows: list[dict[str, str]]) -> Path:
+    """A CSV of these rows."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(columns), *(",".join(row.get(c, "") for c in columns) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
