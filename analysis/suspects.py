@@ -1,6 +1,6 @@
 """List which labels are probably wrong, worst first, as CSV and as a sheet of images.
 
-python analysis/suspects.py [STUDY_DIR ...] [--data DIR] [--out DIR]
+python analysis/suspects.py [STUDY_DIR ...] [--truth FILE] [--data DIR] [--out DIR]
 
 `label` in the list is empty: write the right class there, where the given one is wrong, and name
 the file in a study as `{name: labels_file, file: suspects.csv}`. What was written there is kept
@@ -9,6 +9,7 @@ when the list is made again.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -33,22 +34,29 @@ def main() -> None:
     """Lists of all studies that the command line names."""
     parser = command.parser("List labels that are probably wrong.", "")
     parser.add_argument("--data", type=Path, metavar="DIR", help="root of the data sets")
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE",
+        help="a list with path or index, and clean_label: says how good the list is",
+    )  # fmt: skip
     arguments = parser.parse_args()
     for study, folder in command.studies(arguments, ""):
         found = groups(study)
         if not found:
             raise UserError(f"study {study.name}: no cell is finished: run it first")
         for group in found:
-            _list(study, group, folder, arguments.data)
+            _list(study, group, folder, arguments)
 
 
-def _list(study: Study, group: Group, folder: Path, data: Path | None) -> None:
-    dataset, arrays = _data(study, group, data)
+def _list(study: Study, group: Group, folder: Path, arguments: argparse.Namespace) -> None:
+    dataset, arrays = _data(study, group, arguments.data)
     try:
         frame = table(study, group, dataset, arrays)
     except ValueError as error:
         raise UserError(f"study {study.name}, {group.first['noise_display']}: {error}") from error
-    given = frame["given"].map({name: k for k, name in enumerate(dataset.class_names)})
+    numbers = {name: k for k, name in enumerate(dataset.class_names)}
+    if arguments.truth is not None:
+        frame["truth"] = _told_truth(arguments.truth, frame, numbers)
+    given = frame["given"].map(numbers)
     frame["wrong"] = (frame["truth"] != UNKNOWN) & (frame["truth"] != given)
     stem = f"suspects_{group.name}" if group.name else "suspects"
     listed = frame.drop(columns=["truth", "position", "wrong"])
@@ -60,6 +68,23 @@ def _list(study: Study, group: Group, folder: Path, data: Path | None) -> None:
         images = np.concatenate([images, arrays.test_images])
     sheet = contact_sheet(frame, images, folder / f"{stem}.png")
     _say(study, group, frame, [written, sheet])
+
+
+def _told_truth(path: Path, frame: pd.DataFrame, numbers: dict[str, int]) -> pd.Series:
+    """Numbers of the true classes of a list, `UNKNOWN` where it has none.
+
+    Raises:
+        UserError: it is no such list.
+    """
+    where = "path" if "path" in frame else "index"
+    try:
+        rows = read_table(path, (where, "clean_label"))
+    except DataError as error:
+        raise UserError(f"--truth: {error}") from error
+    told = {row[where]: row["clean_label"] for row in rows if row["clean_label"]}
+    if odd := sorted(set(told.values()) - set(numbers)):
+        raise UserError(f"--truth: {odd[0]!r} is no class: must be one of {', '.join(numbers)}")
+    return frame[where].astype(str).map(told).map(numbers).fillna(UNKNOWN).astype(int)
 
 
 def _reviewed(path: Path, listed: pd.DataFrame) -> pd.Series:

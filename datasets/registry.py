@@ -78,6 +78,10 @@ class Registry:
         """Names of the folder's entries, sorted."""
         return sorted(self.entries)
 
+    def has(self, name: str) -> bool:
+        """Whether an entry has that name; those from outside are not looked at."""
+        return name in self.entries
+
     def load(self, name: str) -> Any:
         """The class or function of that name, imported.
 
@@ -126,7 +130,7 @@ class Registry:
 
 def is_outside(name: str) -> bool:
     """Whether `name` is the dotted path of something outside the suite (`package.module:Class`)."""
-    return ":" in name
+    return ":" in name and not name.startswith("pretrained:")
 
 
 def shadowed(package: str, reason: str) -> str:

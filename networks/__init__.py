@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.registry import Registry
+from networks.weights import PREFIX, weights_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +19,18 @@ def _problem(entry: Any) -> str | None:
     return None if callable(entry) else "must be a function (channels, size, classes) -> network"
 
 
-REGISTRY = Registry("a network", Path(__file__).parent, "networks", _problem)
+class _Networks(Registry):
+    """The files of the folder, and `pretrained:NAME`."""
+
+    def has(self, name: str) -> bool:
+        return super().has(name) or name.startswith(PREFIX)
+
+    def source(self, name: str) -> Path:
+        own = Path(__file__).parent / "pretrained.py"
+        return own if name.startswith(PREFIX) else super().source(name)
+
+
+REGISTRY = _Networks("a network", Path(__file__).parent, "networks", _problem)
 names, source = REGISTRY.names, REGISTRY.source
 
 
@@ -26,7 +38,7 @@ def build(name: str, channels: int, size: int, classes: int) -> nn.Module:
     """A new network with initial weights from torch's global random stream.
 
     Args:
-        name: one of `names()`, or `package.module:function`.
+        name: one of `names()`, `pretrained:NAME` or `package.module:function`.
         channels, size: of the square input images, (B, channels, size, size).
         classes: width of the output.
 
@@ -37,5 +49,19 @@ def build(name: str, channels: int, size: int, classes: int) -> nn.Module:
     Raises:
         KeyError: no network of that name.
         ImportError: one from outside cannot be imported.
+        DataError: weights of a pretrained one are not there.
     """
+    if name.startswith(PREFIX):
+        from networks.pretrained import pretrained  # brings torchvision
+
+        return pretrained(name, channels, classes)
     return REGISTRY.load(name)(channels, size, classes)
+
+
+def stamp(name: str) -> str:
+    """Names the file of weights of a pretrained network, and with it its content; else empty.
+
+    Raises:
+        DataError: it is not there.
+    """
+    return weights_file(name).name if name.startswith(PREFIX) else ""

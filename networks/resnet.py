@@ -1,6 +1,7 @@
 """ResNets for small images (He et al., CVPR 2016, arXiv 1512.03385).
 
-`resnet18` and `resnet34` have a CIFAR stem (one 3x3 convolution, stride 1, no max-pool);
+`resnet18` and `resnet34` have a CIFAR stem (one 3x3 convolution, stride 1, no max-pool), for images
+from 64 pixels on that of the paper (7x7, stride 2, max-pool);
 `resnet32` is the 16-32-64 network of section 4.2, with a 1x1 convolution in the shortcut where
 the width changes (the paper's option B; its CIFAR networks used the parameter-free option A).
 """
@@ -32,10 +33,21 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
 
 
-def _resnet(channels: int, classes: int, widths: list[int], depths: list[int]) -> Network:
+LARGE = 64
+"""Side of images, in pixels, from which on the stem makes them smaller."""
+
+
+def _resnet(
+    channels: int, classes: int, widths: list[int], depths: list[int], large: bool = False
+) -> Network:
     width = widths[0]
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False)]
-    layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+    kernel, stride = (7, 2) if large else (3, 1)
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    ]
+    layers += [nn.MaxPool2d(3, 2, padding=1)] * large
     for stage, (next_width, depth) in enumerate(zip(widths, depths, strict=True)):
         for block in range(depth):
             stride = 2 if stage > 0 and block == 0 else 1
@@ -49,14 +61,14 @@ def _resnet(channels: int, classes: int, widths: list[int], depths: list[int]) -
 
 @register
 def resnet18(channels: int, size: int, classes: int) -> Network:
-    """ResNet-18 with a CIFAR stem; features are the 512 pooled activations."""
-    return _resnet(channels, classes, [64, 128, 256, 512], [2, 2, 2, 2])
+    """ResNet-18; features are the 512 pooled activations."""
+    return _resnet(channels, classes, [64, 128, 256, 512], [2, 2, 2, 2], size >= LARGE)
 
 
 @register
 def resnet34(channels: int, size: int, classes: int) -> Network:
-    """ResNet-34 with a CIFAR stem; features are the 512 pooled activations."""
-    return _resnet(channels, classes, [64, 128, 256, 512], [3, 4, 6, 3])
+    """ResNet-34; features are the 512 pooled activations."""
+    return _resnet(channels, classes, [64, 128, 256, 512], [3, 4, 6, 3], size >= LARGE)
 
 
 @register

@@ -2,9 +2,8 @@
 
 One file for each data set, noise and seed, which all methods share: `index` (position in the
 official training part), `true` (empty for a sample of none of the classes or of an unknown one),
-`noisy`, `split` (train, noisy_val, clean_subset, clean_val or dev) and, of a person's own images,
-`path`. They are the labels and splits of the cells,
-drawn and stored by the same code.
+`noisy`, `split` (train, noisy_val, clean_subset, clean_val, dev or left_out) and, of a person's own
+images, `path`. They are the labels and splits of the cells, drawn and stored by the same code.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ def file_name(cell: Cell) -> str:
 
 def as_csv(data: Data) -> str:
     """One row for every image of the training part, in the official order."""
-    part_of = np.empty(len(data.noisy.labels), dtype=object)
+    part_of = np.full(len(data.noisy.labels), "left_out", dtype=object)
     for name, positions in data.split.of_training.items():
         part_of[positions] = name
     noisy = data.noisy.labels.tolist()

@@ -107,12 +107,13 @@ def _is_image(name: str) -> bool:
 
 
 def _of_list(path: Path) -> list[Row]:
+    """Rows of a list; of a reviewed `suspects.csv`, `given` counts where `label` is empty."""
     rows: list[Row] = []
     seen: dict[str, int] = {}
     for number, given in enumerate(read_table(path, ("path", "label")), start=2):
         row = Row(
             _inside(given["path"], path, number),
-            given["label"].strip(),
+            given["label"].strip() or (given.get("given") or "").strip(),
             (given.get("clean_label") or "").strip(),
             (given.get("split") or "").strip() or "train",
         )

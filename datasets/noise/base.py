@@ -38,12 +38,14 @@ class Corruption:
         labels: int64 (N,).
         images: uint8 (N, C, H, W) that training sees in place of the data set's; None: the same.
         no_true_class: bool (N,), samples that belong to none of the classes; None: there are none.
+        left_out: bool (N,), samples that no part of the split gets; None: there are none.
         facts: name -> number, what a reader of the record should know of the draw.
     """
 
     labels: np.ndarray
     images: np.ndarray | None = None
     no_true_class: np.ndarray | None = None
+    left_out: np.ndarray | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -54,7 +56,8 @@ class NoiseModel(BaseModel, ABC):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What `corrupt` is given beside labels, by name: "images" (uint8 (N, C, H, W)), "given" (int64
-    (N,), the labels as they came), or other per-sample inputs (`Arrays.train_inputs`)."""
+    (N,), the labels as they came), other per-sample inputs (`Arrays.train_inputs`), or "data_root"
+    (Path | None, where files of labels or other data sets are looked for first)."""
 
     wants: ClassVar[tuple[str, ...]] = ()
     """What it is given as well where the data set has it."""
@@ -96,7 +99,7 @@ class NoiseModel(BaseModel, ABC):
             labels: true labels, integers (N,), values 0..C-1, read-only.
             dataset: the data set that they belong to.
             rng: source of all randomness.
-            inputs: what `needs` names, N rows each, read-only.
+            inputs: what `needs` names, N rows each, read-only (but "data_root").
 
         Returns:
             int64 (N,), a new array; or a `Corruption` where more than labels changes.

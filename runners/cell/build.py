@@ -62,12 +62,15 @@ def load_data(cell: Cell, data_root: Path | None) -> Data:
     """Loads the data set, draws the noisy labels, then splits the training part."""
     dataset = cell.data_set
     arrays = _arrays(dataset, data_root)
-    noisy = noisy_labels(dataset, cell.data, arrays, cell.noise, cell.seed, cell.noise_places)
+    noisy = noisy_labels(
+        dataset, cell.data, arrays, cell.noise, cell.seed, cell.noise_places, data_root
+    )
     sizes = {key: cell.protocol[key] for key in ("clean_subset", "clean_val", "dev", "noisy_val")}
     rng = stream("split", cell.data, cell.seed)
     own, classes = arrays.clean_labels, dataset.classes
-    split = split_training_part(noisy.truth, classes=classes, own_clean=own, rng=rng, **sizes)
-    return Data(dataset, arrays, noisy, split)
+    kept = noisy.kept
+    split = split_training_part(noisy.truth[kept], classes=classes, own_clean=own, rng=rng, **sizes)
+    return Data(dataset, arrays, noisy, split.within(kept))
 
 
 def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:

@@ -30,7 +30,6 @@ from runners.system.files import read_json, write_json
 if TYPE_CHECKING:
     from runners.study.cell import Cell
 
-FOLDS = 2
 SHARE_OF_EPOCHS = 1 / 3
 
 
@@ -69,8 +68,10 @@ def told_rate(
     if isinstance(kept, dict) and kept.get("identity") == identity:
         return ToldRate(kept["value"], "estimated", kept["seconds"])
     began = time.perf_counter()
+    epochs = max(1, round(SHARE_OF_EPOCHS * cell.protocol["epochs"]))
+    batch = max(2, cell.protocol["batch_size"] // 2)  # as many updates an epoch as the cell
     with trainer.autocast(cell.protocol, device):
-        probabilities = out_of_sample(cell, data, sets, device)
+        probabilities = out_of_sample(cell, data, sets, device, 2, epochs, batch)
     value = noise_rate(sets.train.labels.cpu().numpy(), probabilities)
     told = ToldRate(value, "estimated", round(time.perf_counter() - began, 3))
     kept = {"identity": identity, "value": told.value, "seconds": told.seconds}
@@ -78,17 +79,26 @@ def told_rate(
     return told
 
 
-def out_of_sample(cell: Cell, data: Data, sets: DeviceData, device: torch.device) -> np.ndarray:
-    """Class probabilities float32 (n_train, C) by a network that did not train on the image."""
-    epochs = max(1, round(SHARE_OF_EPOCHS * cell.protocol["epochs"]))
-    batch = max(2, cell.protocol["batch_size"] // FOLDS)  # as many updates an epoch as the cell
+def out_of_sample(
+    cell: Cell,
+    data: Data,
+    sets: DeviceData,
+    device: torch.device,
+    folds: int,
+    epochs: int,
+    batch: int,
+) -> np.ndarray:
+    """Class probabilities float32 (n_train, C) by networks that did not train on the image.
+
+    Each is cross-entropy on all folds but one, with a cosine schedule.
+    """
     own = {"epochs": epochs, "batch_size": batch, "schedule": "cosine", "milestones": []}
     plain = replace(cell, method="cross_entropy", hparams={}, protocol={**cell.protocol, **own})
     count = len(sets.train)
     order = stream("noise_rate", cell.data, cell.seed).permutation(count)
     found = np.zeros((count, data.dataset.classes), np.float32)
-    for fold in range(FOLDS):
-        held_out = np.sort(order[fold::FOLDS])
+    for fold in range(folds):
+        held_out = np.sort(order[fold::folds])
         rest = np.setdiff1d(order, held_out)
         part = _only(sets, _part(sets.train, rest), _part(sets.train, held_out))
         method = build_method(plain, data, part, device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class NoisyLabels:
         matrix: realised (C, C) matrix of those whose truth is known; None where there are none.
         sha256: of the labels as little-endian int64.
         facts: what the model says of its draw.
+        kept: positions int64 of the samples that parts of the split may have; rate and matrix are
+            theirs.
     """
 
     labels: np.ndarray
@@ -40,6 +43,7 @@ class NoisyLabels:
     matrix: np.ndarray | None
     sha256: str
     facts: Mapping[str, float]
+    kept: np.ndarray
 
 
 def measured(
@@ -63,6 +67,7 @@ def noisy_labels(
     noise: dict[str, Any],
     seed: int,
     places: Mapping[str, str] | None = None,
+    root: Path | None = None,
 ) -> NoisyLabels:
     """Draws the labels, always again: so those of older code are never taken for today's.
 
@@ -71,13 +76,17 @@ def noisy_labels(
         arrays: of the data set.
         noise: resolved parameters, "name" among them.
         places: those of them that are paths.
+        root: where files are looked for first.
 
     Raises:
         ValueError: the model gives what cannot be used, or asks for what the data set lacks.
     """
     model = datasets.noise.of(noise, places)
     wanted = [name for name in model.wants if name in arrays.train_inputs]
-    inputs = {name: _input(arrays, name, model) for name in (*model.needs, *wanted)}
+    needed = [name for name in (*model.needs, *wanted) if name != "data_root"]
+    inputs: dict[str, Any] = {name: _input(arrays, name, model) for name in needed}
+    if "data_root" in model.needs:
+        inputs["data_root"] = root
     rng = noise_stream(data, noise, seed)
     drawn = model.corrupt(_read_only(arrays.train_labels), dataset, rng, **inputs)
     drawn = drawn if isinstance(drawn, Corruption) else Corruption(drawn)
@@ -87,10 +96,12 @@ def noisy_labels(
     if drawn.no_true_class is not None and drawn.no_true_class.any():
         truth = np.where(drawn.no_true_class, NO_CLASS, truth)
     images = arrays.train_images if drawn.images is None else drawn.images
-    rate, matrix = measured(truth, labels, dataset.classes)
+    left_out = np.zeros(len(labels), bool) if drawn.left_out is None else drawn.left_out
+    kept = np.flatnonzero(~left_out)
+    rate, matrix = measured(truth[kept], labels[kept], dataset.classes)
     transition = model.transition_matrix(dataset)
     digest = labels_sha256(labels)
-    return NoisyLabels(labels, truth, images, transition, rate, matrix, digest, drawn.facts)
+    return NoisyLabels(labels, truth, images, transition, rate, matrix, digest, drawn.facts, kept)
 
 
 def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Generator:
@@ -118,7 +129,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 def _problem(drawn: Corruption, arrays: Arrays, dataset: Dataset) -> str | None:
     """What is wrong with what a noise model gives, as the end of a sentence."""
-    labels, images, mask = drawn.labels, drawn.images, drawn.no_true_class
+    labels, images = drawn.labels, drawn.images
     count = len(arrays.train_labels)
     if not isinstance(labels, np.ndarray) or not np.issubdtype(labels.dtype, np.integer):
         return "labels must be an array of integers"
@@ -130,6 +141,8 @@ def _problem(drawn: Corruption, arrays: Arrays, dataset: Dataset) -> str | None:
     expected = arrays.train_images.shape
     if images is not None and (images.shape, images.dtype) != (expected, np.uint8):
         return f"images are {images.dtype} {images.shape}: must be uint8 {expected}"
-    if mask is not None and (mask.shape, mask.dtype) != ((count,), np.bool_):
-        return f"no_true_class is {mask.dtype} {mask.shape}: must be bool ({count},)"
+    for name in ("no_true_class", "left_out"):
+        mask = getattr(drawn, name)
+        if mask is not None and (mask.shape, mask.dtype) != ((count,), np.bool_):
+            return f"{name} is {mask.dtype} {mask.shape}: must be bool ({count},)"
     return None

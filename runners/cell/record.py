@@ -164,6 +164,7 @@ def _noise(cell: Cell, data: Data, told: ToldRate | None) -> dict[str, Any]:
     rate, matrix = measured(noisy.truth[part], noisy.labels[part], data.dataset.classes)
     counts = {"no_true_class": NO_CLASS, "unknown_truth": UNKNOWN}
     missing = {name: int((noisy.truth == label).sum()) for name, label in counts.items()}
+    missing["left_out"] = len(noisy.labels) - len(noisy.kept)
     return {
         **{name: count for name, count in missing.items() if count},
         **({"told_rate": told.value, "told_source": told.source} if told else {}),

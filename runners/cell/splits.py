@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -31,6 +31,11 @@ class Split:
         if not self.own_clean:
             parts |= {"clean_subset": self.clean_subset, "clean_val": self.clean_val}
         return parts
+
+    def within(self, positions: np.ndarray) -> Split:
+        """The same parts where the split is of the samples at `positions`, ascending, alone."""
+        parts = {name: positions[part] for name, part in self.of_training.items()}
+        return replace(self, **parts)
 
 
 def split_training_part(

@@ -43,6 +43,7 @@ def data_stamp(cell: Cell, root: Path | None) -> str | None:
         stamps = [
             cell.data_set.stamp(root),
             cell.noise_model.stamp(root),
+            *filter(None, [networks.stamp(cell.protocol["network"])]),
         ]
     except DataError:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import networks
-from datasets.base import Dataset
+from datasets.base import DataError, Dataset
 from methods.declaration import Privileges
 from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_known
 from runners.study.fields import whole
@@ -127,7 +127,13 @@ def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None
         allowed = f"null or one of {', '.join(PRESETS)}"
         problems.refuse("protocol.preset", protocol.preset, allowed, PRESETS)
     if protocol.network is not None:
-        is_known(protocol.network, "protocol.network", networks.REGISTRY, problems, "null or ")
+        known = is_known(
+            protocol.network, "protocol.network", networks.REGISTRY, problems, "null or "
+        )
+        try:
+            _ = known and networks.stamp(protocol.network)
+        except DataError as error:
+            problems.add("protocol.network", str(error))
     wanted = {"step": "one epoch or more", "linear": "exactly one epoch"}.get(protocol.schedule)
     count = len(protocol.milestones)
     fits = {"step": count >= 1, "linear": count == 1}.get(protocol.schedule, count == 0)

@@ -251,7 +251,7 @@ def is_known(name: Any, where: str, registry: Registry, problems: Problems, also
             problems.refuse(where, name, f"{also}a class that can be imported ({reason})")
             return False
         return True
-    if isinstance(name, str) and name in known:
+    if isinstance(name, str) and registry.has(name):
         return True
     outside = f"package.module:Class for {registry.kind} from outside"
     problems.refuse(where, name, f"{also}one of {', '.join(known)}, or {outside}", known)
