@@ -10,6 +10,7 @@ import numpy as np
 
 from datasets import jpeg
 from datasets.base import Arrays, FileDataset, read_bytes, register
+from datasets.human_labels import HumanLabels
 
 CLASS_NAMES = (
     "airplane",
@@ -28,6 +29,16 @@ STD = (0.247, 0.243, 0.262)
 """Of all pixels. The .2023 .1994 .2010 seen in many codes is the mean of per-image deviations."""
 ASYMMETRIC_MAP = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
 """Truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog (Patrini et al. 2017)."""
+HUMAN_LABELS = HumanLabels(
+    *("CIFAR-10_human.pt", "96644db5574813cae939af5f7f2a0aec", "cifar10n", "clean_label"),
+    {
+        "aggregate": "aggre_label",
+        "random1": "random_label1",
+        "random2": "random_label2",
+        "random3": "random_label3",
+        "worst": "worse_label",
+    },
+)
 _TEST = "test_batch"
 
 
@@ -50,6 +61,7 @@ class Cifar10(FileDataset):
     clean_subset = 1_000
     asymmetric_map = ASYMMETRIC_MAP
     class_counts = (5_000,) * 10
+    human_labels = HUMAN_LABELS
     torchvision_class = "CIFAR10"
     how_to_get = "type `python datasets/download.py cifar10 --data DIR`"
     folder = "cifar-10-batches-py"
@@ -100,6 +112,7 @@ class Cifar10Jpeg(FileDataset):
     clean_subset = 1_000
     asymmetric_map = ASYMMETRIC_MAP
     class_counts = (5_000,) * 10
+    human_labels = HUMAN_LABELS
     how_to_get = (
         "put cifar10_jpeg.npz into the folder cifar10_jpeg of a data root (--data DIR); "
         "datasets/make_cifar10_jpeg.py builds it from a checkout of its origin"

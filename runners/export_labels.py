@@ -87,6 +87,8 @@ def export(options: argparse.Namespace) -> int:
         store_labels(folder.noise, cell, data.noisy)
         content = as_csv(data).encode()
         write_atomically(out / file_name(cell), lambda file, content=content: file.write(content))
+        rate = data.noisy.rate
+        print(f"{file_name(cell)}: {'unknown' if rate is None else f'{rate:.2%}'} of labels wrong")
     print(f"wrote {len(chosen)} files of labels to {out}")
     return 0
 

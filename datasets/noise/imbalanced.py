@@ -1,0 +1,89 @@
+"""Fewer images of some classes, over any noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+import datasets.noise
+from datasets.base import Dataset
+from datasets.noise.base import Corruption, NoiseModel, register
+
+
+def _is_noise(value: dict[str, Any]) -> dict[str, Any]:
+    if value.get("name") not in datasets.noise.names() or value["name"] == "imbalanced":
+        raise ValueError("must be a noise entry with its name")
+    model = datasets.noise.of(value)  # pydantic names what is wrong with its parameters
+    return model.model_dump(mode="json")
+
+
+@register
+class Imbalanced(NoiseModel):
+    """Training images of some classes are left out, then `noise` corrupts the labels of the rest.
+
+    `exponential` (Cui et al., CVPR 2019): of class c of C, a share factor^(c / (C - 1)) stays;
+    `step` (Buda et al. 2018): of the second half of the classes a share `factor` stays. Which
+    images, is random. No part of the split has an image that was left out.
+    """
+
+    name: Literal["imbalanced"] = "imbalanced"
+    type: Literal["exponential", "step"] = "exponential"
+    factor: float = Field(ge=0.001, le=1, description="Share of the smallest class that stays.")
+    noise: Annotated[dict[str, Any], AfterValidator(_is_noise)] = Field(
+        {"name": "clean"}, description="The noise over it, an entry with its name."
+    )
+
+    wants: ClassVar[tuple[str, ...]] = ("path",)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self._inner.needs
+
+    @property
+    def nominal_rate(self) -> float | None:
+        return self._inner.nominal_rate
+
+    @property
+    def slug(self) -> str:
+        return f"{self.type}-{self.factor:g}-{self._inner.slug}"
+
+    @property
+    def display(self) -> str:
+        return f"{self._inner.display}, {self.type} {self.factor:g}"
+
+    @property
+    def _inner(self) -> NoiseModel:
+        return datasets.noise.of(self.noise)
+
+    def transition_matrix(self, dataset: Dataset) -> np.ndarray | None:
+        return self._inner.transition_matrix(dataset)
+
+    def stamp(self, root: Path | None) -> str:
+        return self._inner.stamp(root)
+
+    def corrupt(
+        self,
+        labels: np.ndarray,
+        dataset: Dataset,
+        rng: np.random.Generator,
+        **inputs: np.ndarray,
+    ) -> Corruption:
+        left_out = np.ones(len(labels), bool)
+        for number, share in enumerate(self._shares(dataset.classes)):
+            members = np.flatnonzero(labels == number)
+            stay = max(1, round(share * len(members)))
+            left_out[rng.permutation(members)[:stay]] = False
+        drawn = self._inner.corrupt(labels, dataset, rng, **inputs)
+        drawn = drawn if isinstance(drawn, Corruption) else Corruption(drawn)
+        facts: Mapping[str, float] = drawn.facts
+        return Corruption(drawn.labels, drawn.images, drawn.no_true_class, left_out, facts)
+
+    def _shares(self, classes: int) -> np.ndarray:
+        """Share of each class that stays: float64 (C,)."""
+        if self.type == "step":
+            return np.where(np.arange(classes) < classes / 2, 1.0, self.factor)
+        return self.factor ** (np.arange(classes) / max(1, classes - 1))
