@@ -29,7 +29,8 @@ from analysis.suspect_scores import groups, quality, table
 from datasets.base import UNKNOWN
 from runners.cell.build import build_sets, load_data, set_arithmetic
 from runners.cell.noise_rate import out_of_sample
-from runners.commands.arguments import guarded
+from runners.commands.arguments import all_overrides, guarded, run_parser
+from runners.commands.run_study import run_study
 from runners.results.places import data_of_study
 from runners.study.cell import Cell
 from runners.study.config import load_study
@@ -127,11 +128,11 @@ def _study(setting: str, seed: int, options: argparse.Namespace) -> Path:
 
 
 def _ours(study: Path, options: argparse.Namespace) -> dict[str, Any]:
-    from runners.run_grid import main  # parses a command line of its own
-
     arguments = [str(study), "--results", str(options.results), "--device", "cpu"]
     arguments += ["--data", str(options.data)] if options.data else []
-    if main(arguments):
+    parsed = run_parser("run_grid.py", "").parse_args(arguments)
+    loaded = load_study(study, all_overrides(parsed))
+    if run_study(loaded, parsed, cells(loaded)):
         raise UserError(f"{study}: its cells failed")
     (row,) = of_study(options.results / study.stem, options.data)
     return {name: row[name] for name in NUMBERS}
