@@ -133,6 +133,28 @@ def test_cifar10_batches_are_joined_in_order_and_planes_are_channels(nowhere, mo
     assert (arrays.train_images[2, 0] == 200).all() and (arrays.train_images[2, 1:] == 1).all()
 
 
+@pytest.mark.parametrize(("name", "first"), [("cifar100", [19, 29]), ("cifar100_coarse", [11, 15])])
+def test_cifar100_gives_its_fine_or_its_coarse_labels(nowhere, monkeypatch, name, first):
+    folder = nowhere / "cifar-100-python"
+    folder.mkdir(parents=True)
+    checksums = {}
+    for part in ("train", "test"):
+        labels = {"fine_labels": [19, 29], "coarse_labels": [11, 15]}
+        pixels = np.full((2, 3072), 7, dtype=np.uint8)
+        content = pickle.dumps({"data": pixels, **labels}, protocol=2)
+        (folder / part).write_bytes(content)
+        checksums[part] = hashlib.md5(content).hexdigest()
+    dataset = datasets.get(name)
+    monkeypatch.setattr(type(dataset), "files", checksums)
+    arrays = dataset.load(nowhere)
+    assert arrays.train_labels.tolist() == arrays.test_labels.tolist() == first
+    assert [dataset.class_names[k] for k in first] == {
+        "cifar100": ["cattle", "dinosaur"],
+        "cifar100_coarse": ["large omnivores and herbivores", "reptiles"],
+    }[name]
+    assert arrays.train_images.shape == (2, 3, 32, 32)
+
+
 def write_jpegs(root, monkeypatch):
     """A cifar10_jpeg of five images whose checksum is taken for the real one."""
     image = pytest.importorskip("PIL.Image")

@@ -40,8 +40,11 @@ def models(draw):
 
 
 def test_every_promised_model_is_found():
-    plain = ["asymmetric", "clean", "pair_flip", "symmetric"]
-    assert noise.names() == sorted([*plain, "class_map", "given", "labels_file", "matrix"])
+    of_class = ["asymmetric", "asymmetric_blocks", "asymmetric_superclass", "clean", "dividemix"]
+    of_class += ["human_twin", "imbalanced", "pair_flip", "symmetric"]
+    by_hand = ["class_map", "given", "labels_file", "matrix"]
+    of_images = ["feature_dependent", "feature_dependent_official", "human", "instance_dependent"]
+    assert noise.names() == sorted([*of_class, *by_hand, *of_images, "open_set"])
 
 
 def test_source_names_the_file_of_the_model():
