@@ -102,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     root = (options.data or _default_root()).expanduser().absolute()
     try:
+        if options.name == "image_folder":
+            raise DataError("image_folder cannot be downloaded: it is a folder of your own images")
         folder = download(datasets.get(options.name), root)
     except DataError as error:
         print(error, file=sys.stderr)
