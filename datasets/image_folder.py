@@ -94,12 +94,14 @@ class ImageFolder(Dataset):
         own = self._known("clean")
         self.own_clean_counts = self._counts(own) if len(own) else None
         self.judged_by_given = not has_test and bool((self._known("test") == UNKNOWN).any())
-        if len(own):
-            self.clean_subset = len(own)
-        else:
-            least = min(self.class_counts or (0,))
-            share = least if self.truth == "some" else least // 10
-            self.clean_subset = self.classes * min(share, 1000 // self.classes)
+        self.clean_subset = self.classes * self._clean_of_a_class()
+
+    def _clean_of_a_class(self) -> int:
+        """Default number of clean images of each class: all that there are as many of, at most."""
+        if self.own_clean_counts is not None:
+            return min(self.own_clean_counts)
+        least = min(self.class_counts or (0,))
+        return min(least if self.truth == "some" else least // 10, 1000 // self.classes)
 
     def _counts(self, labels: np.ndarray) -> tuple[int, ...]:
         counts = np.bincount(labels[labels >= 0], minlength=len(self.class_names))

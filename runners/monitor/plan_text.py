@@ -25,6 +25,7 @@ def describe(plan: Plan, workers: int, every_cell: bool = True) -> str:
         source = f"  {cell.origin}" if cell.hparams else ""
         time = f"{duration(seconds):>8} ({origin})"
         lines.append(f"{cell.name:<{width}}  {state:<8} {time}{source}")
+    lines += _data_sets(plan)
     open_cells = plan.with_state(State.MISSING)
     total = sum(plan.seconds[cell.name] for cell in open_cells)
     lines.append(f"{counted(len(plan.cells), 'cell')}: {plan.counts()}")
@@ -34,3 +35,17 @@ def describe(plan: Plan, workers: int, every_cell: bool = True) -> str:
         guessed = any(cell.name not in plan.measured for cell in open_cells)
         lines.append(f"missing: {text}{' (partly a guess)' if guessed else ''}")
     return "\n".join(lines)
+
+
+def _data_sets(plan: Plan) -> list[str]:
+    """A line for each data set: its size, and what was decided for it."""
+    lines = []
+    for cell in {cell.dataset: cell for cell in plan.cells}.values():
+        data, protocol = cell.data_set, cell.protocol
+        test = "test" if data.n_test is None else f"{data.n_test:,} test"
+        what = f"{data.n_train:,} training and {test} images, {data.classes} classes"
+        how = f"{protocol['network']}, batches of {protocol['batch_size']}"
+        lines += [f"{cell.dataset}: {what}", f"  {data.size}x{data.size}, {how}"]
+        if data.judged_by_given:
+            lines.append("  no test set of its own: a share is split off, labels may be wrong")
+    return lines

@@ -56,7 +56,9 @@ def test_each_place_counts_seeds_and_marks_what_is_not_simply_missing_or_done(tm
     ]
     for sign in ("! failed", "? lost", "# damaged", "~ stale", "> running", "+ queued", "--cells"):
         assert sign in lines[5], sign
-    assert lines[6].startswith("36 cells: ") and lines[7].startswith("missing: ")
+    assert lines[6] == "simulated: 512 training and 256 test images, 4 classes"
+    assert lines[7].startswith("  8x8, small_cnn, batches of ")
+    assert lines[8].startswith("36 cells: ") and lines[9].startswith("missing: ")
     said = describe_status(plan, StudyFolder(tmp_path, "s"), "python x.py", every_cell=False)
     assert said.splitlines()[:5] == lines[:5] and "watch it: python x.py --watch" in said
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from runners.results.provenance import ROOT
 from tests.helpers.cli import run_grid
-from tests.helpers.own_images import NAMES, number_of, write_images
+from tests.helpers.own_images import NAMES, number_of, write_images, write_list
 
 STUDY = """
 study: mine
@@ -182,6 +182,37 @@ def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_the
     assert "4 cells: 4 done" in state()
     (folder / "elsewhere").rename(folder / "my_images")
     study.write_text(STUDY)
+
+
+def test_clean_images_come_from_a_clean_part_or_from_those_whose_truth_is_known(mine, tmp_path):
+    folder, truth = mine
+    rows = []
+    for path in sorted((folder / "my_images").rglob("*.png")):
+        number = number_of(path.name)
+        row = {"path": path.relative_to(folder).as_posix(), "label": path.parent.name}
+        known = NAMES[truth[number]] if number % 4 == 0 else ""
+        rows.append(row | {"clean_label": known, "split": "clean" if number % 8 == 0 else ""})
+    write_list(folder / "own.csv", rows)
+    write_list(folder / "some.csv", [row | {"split": ""} for row in rows])
+    study = folder / "clean.yaml"
+    study.write_text(
+        "study: clean\naxes:\n  dataset: [{name: image_folder, path: own.csv},"
+        " {name: image_folder, path: some.csv}]\n  noise: given\n"
+        "  method: [clean_only, fine_tune]\n  seed: 1\n"
+        "protocol: {epochs: 2, noisy_val: 0}\nrun: {device: cpu}\n"
+    )
+    plan = run_grid(study, tmp_path / "results", "--plan", folder=folder)
+    assert "own: 168 training and 42 test images, 4 classes" in plan.stdout, plan.stderr
+    done = run_grid(study, tmp_path / "results", folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = records(tmp_path / "results" / "clean")
+    counts = {name.partition("__")[0]: record["counts"] for name, record in found.items()}
+    assert counts["own"] == {
+        "train": 168, "noisy_val": 0, "clean_subset": 28, "clean_val": 0, "test": 42,
+    }  # fmt: skip
+    some = counts["some"]
+    assert some["clean_subset"] > 20 and some["clean_subset"] % 4 == 0
+    assert some["train"] + some["clean_subset"] + some["test"] == 240
 
 
 @pytest.mark.parametrize(

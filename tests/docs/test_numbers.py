@@ -12,6 +12,8 @@ import pytest
 import methods
 from analysis import frames, records
 from analysis.compare_protocols import compare
+from datasets import noise
+from datasets.human_labels import SETS
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference" / "default"
@@ -63,11 +65,11 @@ def official_rows() -> list[str]:
     """Mean accuracies on both parts of the official test images, a row a method."""
     with OFFICIAL.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    noises, made = list(dict.fromkeys(row["noise"] for row in rows)), []
+    settings, made = list(dict.fromkeys(row["noise"] for row in rows)), []
     for display in dict.fromkeys(row["display"] for row in rows):
         entries = []
-        for noise in noises:
-            mine = [r for r in rows if (r["display"], r["noise"]) == (display, noise)]
+        for setting in settings:
+            mine = [r for r in rows if (r["display"], r["noise"]) == (display, setting)]
             for part in ("mini", "official"):
                 entries.append(f"{100 * sum(float(r[part]) for r in mine) / len(mine):.1f}")
         made.append(f"| {display} | {' | '.join(entries)} |")
@@ -78,14 +80,50 @@ def tuning_numbers() -> set[str]:
     return decimals(" ".join(read(path).replace(",", " ") for path in sorted(TUNED.glob("*.csv"))))
 
 
-SETTINGS = {"0.2", "0.4", "0.6", "0.45", "2.14", "3.11", "3.12"}
+def suspects_table() -> list[str]:
+    """Mean quality of lists over seeds, a row a setting and list, out of `docs/suspects.csv`."""
+    with (ROOT / "docs" / "suspects.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    made = []
+    for setting, name in dict.fromkeys((row["setting"], row["list"]) for row in rows):
+        mine = [row for row in rows if (row["setting"], row["list"]) == (setting, name)]
+        means = [
+            f"{sum(float(row[key]) for row in mine) / len(mine):.3f}"
+            for key in ("average_precision", "roc_auc", "found")
+        ]
+        made.append(f"| {setting} | {name} | {len(mine)} | {' | '.join(means)} |")
+    return made
+
+
+def own_numbers() -> set[str]:
+    """Of own data, of lists, of noise that looks at images, and rates of human labels."""
+    tables = ROOT / "results" / "reference" / "feature_dependent" / "tables"
+    texts = [read(ROOT / "docs" / "own_data.txt"), *suspects_table()]
+    texts += [read(path) for path in sorted(tables.glob("*.md"))]
+    rates = {f"{100 * noise.get('human')(labels=name).nominal_rate:.2f}" for name in SETS}
+    return decimals(" ".join(texts)) | rates
+
+
+def test_the_table_of_lists_of_suspects_is_that_of_the_benchmark():
+    block = read(ROOT / "docs" / "own_data.md").partition("<!-- suspects -->")[2]
+    lines = block.partition("<!-- end")[0].strip().splitlines()
+    assert lines[2:] == suspects_table()
+
+
+def test_the_table_of_noise_that_looks_at_images_is_that_of_the_study():
+    table = ROOT / "results" / "reference" / "feature_dependent" / "tables" / "accuracy.md"
+    rows = [line for line in read(table).splitlines() if line.startswith("|")]
+    assert "\n".join(rows) in read(ROOT / "docs" / "data-and-noise.md")
+
+
+SETTINGS = {"0.2", "0.4", "0.6", "0.8", "0.45", "2.14", "2.9", "3.11", "3.12", "1.23", "4.0"}
 """Noise rates of studies, and versions."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
     measured = speed_numbers() | study_numbers() | tuning_numbers()
-    measured |= decimals(" ".join([*official_rows(), *precision_lines()]))
+    measured |= decimals(" ".join([*official_rows(), *precision_lines()])) | own_numbers()
     assert decimals(prose(read(page))) <= measured | SETTINGS
 
 
