@@ -31,6 +31,7 @@ from datasets.base import (
 SETS = ("aggregate", "random1", "random2", "random3", "worst", "fine", "coarse")
 """Of CIFAR-10N the first five, of CIFAR-100N the others."""
 COUNTS = REPOSITORY / "datasets" / "embedded" / "human_counts.npz"
+COUNTS_SHA256 = "4c2f9d6d2ab2727c8ccadaf3286e4b2306e5813a2da0ff78e033ea10b9acc722"
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): "numpy._core.multiarray",
     ("numpy", "ndarray"): "numpy",
@@ -53,8 +54,15 @@ def counts(name: str) -> np.ndarray:
     """How often each true class (rows) got each label in a set of `SETS`: int64 (C, C).
 
     They ship with the suite (`datasets/make_human_counts.py`), so that plans need no label file.
+
+    Raises:
+        DataError: the file cannot be read, or is another one.
     """
-    with np.load(COUNTS, allow_pickle=False) as file:
+    content = read_bytes(COUNTS)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != COUNTS_SHA256:
+        raise corrupt(COUNTS, "sha256", COUNTS_SHA256, digest)
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return file[name].astype(np.int64)
 
 

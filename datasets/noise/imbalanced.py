@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -12,22 +12,29 @@ from pydantic import AfterValidator, Field
 import datasets.noise
 from datasets.base import Dataset
 from datasets.noise.base import Corruption, NoiseModel, register
+from datasets.paths import path_fields
 
 
 def _is_noise(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("name") not in datasets.noise.names() or value["name"] == "imbalanced":
         raise ValueError("must be a noise entry with its name")
     model = datasets.noise.of(value)  # pydantic names what is wrong with its parameters
-    return model.model_dump(mode="json")
+    dumped = model.model_dump(mode="json")
+    # A path would get into the key of the cell, and be relative to wherever one types.
+    if named := [key for key in path_fields(type(model)) if dumped[key] is not None]:
+        raise ValueError(f"must be a noise without a file of its own ({named[0]})")
+    return dumped
 
 
 @register
 class Imbalanced(NoiseModel):
-    """Training images of some classes are left out, then `noise` corrupts the labels of the rest.
+    """Training images of some classes are left out, and `noise` corrupts the labels.
 
     `exponential` (Cui et al., CVPR 2019): of class c of C, a share factor^(c / (C - 1)) stays;
     `step` (Buda et al. 2018): of the second half of the classes a share `factor` stays. Which
-    images, is random. No part of the split has an image that was left out.
+    images, is random. No part of the split has an image that was left out. `noise` draws for the
+    whole training part: what is exact in it, such as a number of wrong labels, is exact of the
+    whole, not of what stays.
     """
 
     name: Literal["imbalanced"] = "imbalanced"
@@ -36,8 +43,6 @@ class Imbalanced(NoiseModel):
     noise: Annotated[dict[str, Any], AfterValidator(_is_noise)] = Field(
         {"name": "clean"}, description="The noise over it, an entry with its name."
     )
-
-    wants: ClassVar[tuple[str, ...]] = ("path",)
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import datasets.noise
@@ -30,7 +30,7 @@ def sources(cell: Cell) -> list[str]:
 
 def label_sources(cell: Cell) -> list[str]:
     """The files that draw a cell's noisy labels."""
-    own = (datasets.source(cell.dataset_name), datasets.noise.source(cell.noise["name"]))
+    own = (datasets.source(cell.dataset_name), *_of_noise(cell.noise))
     return ["runners/cell/noisy_labels.py", *(_relative(path) for path in own)]
 
 
@@ -54,9 +54,20 @@ def _setting(cell: Cell) -> list[str]:
     own = [
         networks.source(cell.protocol["network"]),
         datasets.source(cell.dataset_name),
-        datasets.noise.source(cell.noise["name"]),
+        *_of_noise(cell.noise),
     ]
     return [_relative(path) for path in own]
+
+
+def _of_noise(config: dict[str, Any]) -> list[Path]:
+    """The files of a noise entry, of a noise inside it, and of a data set it takes images from."""
+    files = [datasets.noise.source(config["name"])]
+    inner, other = config.get("noise"), config.get("from")
+    if isinstance(inner, dict) and inner.get("name") in datasets.noise.names():
+        files += _of_noise(inner)
+    if other in datasets.names():
+        files.append(datasets.source(other))
+    return files
 
 
 @functools.cache

@@ -18,6 +18,7 @@ GOOD = {
     "co_teaching": ["--kind", "methods", "co_teaching"],
     "symmetric": ["--kind", "noise", "symmetric", "rate=0.4"],
     "clean": ["--kind", "noise", "clean"],
+    "open_set": ["--kind", "noise", "open_set", "from=simulated", "rate=0.3"],
     "simulated": ["--kind", "datasets", "simulated"],
     "fashion_mnist_mini": ["--kind", "datasets", "fashion_mnist_mini"],
     "small_cnn": ["--kind", "networks", "small_cnn"],
