@@ -44,7 +44,8 @@ class Fingerprints:
 
     def __getitem__(self, cell: Cell) -> str:
         data_set, network = cell.dataset_name, cell.protocol["network"]
-        parts = (cell.method, network, data_set, cell.noise["name"])
+        inside = {name: cell.noise.get(name) for name in ("name", "noise", "from")}
+        parts = (cell.method, network, data_set, canonical(inside))
         if parts not in self._code:
             self._code[parts] = provenance.fingerprint(sources(cell))
         places = [cell.dataset_places, cell.noise_places]
