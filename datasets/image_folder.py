@@ -48,6 +48,9 @@ class ImageFolder(Dataset):
     (`split` or folder `test`) is taken to be right. Without one, `test_share` of each class is
     split off by the checksum of its files' names, so that it is the same for all seeds and hardly
     changes when images come or go; then results are judged by labels that may be wrong.
+
+    What the source holds is looked at once, when this is made (`datasets.forget` makes it anew): so
+    stamp, facts and images belong together, whatever happens to the files meanwhile.
     """
 
     name = "image_folder"
@@ -58,10 +61,6 @@ class ImageFolder(Dataset):
     def __init__(self, parameters: Parameters) -> None:
         super().__init__(parameters)
         self.path = Path(parameters.path).expanduser()
-        self._look()
-
-    def _look(self) -> None:
-        """Reads what the source holds now; of one that is gone what it held."""
         size, fit = self.parameters.size, self.parameters.fit
         try:
             source = read_source(self.path)
@@ -77,6 +76,7 @@ class ImageFolder(Dataset):
     def _facts(self, rows: list[Row], images: Decoded) -> None:
         """Sets what a data set says of itself."""
         readable = [row for row in rows if row.path not in images.broken]
+        self.left_out = tuple(f"{name} ({why})" for name, why in sorted(images.broken.items()))
         has_test = any(row.split == "test" for row in readable)
         if not has_test:
             readable = _with_test_part(readable, self.parameters.test_share)
@@ -137,7 +137,6 @@ class ImageFolder(Dataset):
 
     def stamp(self, root: Path | None) -> str:
         """Changes with any file, label or part; not with the place. `root` is not used."""
-        self._look()
         if self._missing:
             raise DataError(self._missing)
         digest = hashlib.sha256()

@@ -67,7 +67,10 @@ class Decoded:
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(f"{self.place} is damaged ({error}): delete it") from error
         if sha256_of_arrays(images, sums) != self.arrays:
-            raise DataError(f"{self.place} is damaged: delete it, and it is made again")
+            raise DataError(
+                f"{self.place} is damaged, or the images have changed meanwhile: delete it, and it "
+                "is made again"
+            )
         return images, sums
 
 
@@ -94,6 +97,9 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
                 _write_json(place, meta | today)
             return _described(meta, place)
     print(f"reading {len(rows):,} images of {path}", file=sys.stderr, flush=True)
+    if source.others:
+        more = f" and {len(source.others) - 5:,} more" if len(source.others) > 5 else ""
+        print(f"no images: {', '.join(source.others[:5])}{more}", file=sys.stderr)
     meta, images = _decode(path, source, size, fit)
     arrays = {"images": images, "sums": np.stack([_sums(image) for image in images])}
     meta |= today | {"arrays": sha256_of_arrays(*arrays.values())}

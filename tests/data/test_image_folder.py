@@ -38,11 +38,12 @@ def listed(folder, truth=None, **more):
     return rows
 
 
-def test_a_folder_of_images_a_class_becomes_a_data_set(folder):
+def test_a_folder_of_images_a_class_becomes_a_data_set(folder, capsys):
     (folder / ".hidden").mkdir()
     (folder / "1" / ".DS_Store").write_bytes(b"x")
     (folder / "1" / "notes.txt").write_text("no image")
     data = own(folder)
+    assert "no images: notes.txt\n" in capsys.readouterr().err
     arrays = checked(data.load(None), data)
     assert data.class_names == NAMES  # numbers in their order, not that of text
     assert (data.n_train, data.n_test, data.size, data.channels) == (96, 24, 8, 1)
@@ -183,6 +184,16 @@ def test_images_are_decoded_once_and_again_when_a_file_has_changed(folder, capsy
     assert own(moved).stamp(None) != stamp
 
 
+def test_an_image_that_comes_while_data_are_used_changes_them_at_the_next_look_only(folder):
+    data = own(folder)
+    before, sha256 = data.stamp(None), data.load(None).sha256
+    shutil.copy(next((folder / "1").iterdir()), folder / "1" / "new.png")
+    assert data.stamp(None) == before and data.load(None).sha256 == sha256
+    assert own(folder).stamp(None) != before  # which decodes them anew
+    with pytest.raises(DataError, match="the images have changed meanwhile"):
+        data.load(None)
+
+
 def test_damaged_decoded_images_are_named(folder):
     data = own(folder)
     kept = next(folder.parent.glob(".images*.npz"))
@@ -205,6 +216,7 @@ def test_an_unreadable_file_is_named_and_few_of_many_are_left_out(tmp_path):
     data = own(tmp_path / "own")
     assert data.n_train + data.n_test == 999
     assert "a/7.png" not in {*data.files("train"), *data.files("test")}
+    assert [name.split(" ")[0] for name in data.left_out] == ["a/7.png"]
     (tmp_path / "own" / "b" / "9.png").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         own(tmp_path / "own")
