@@ -59,8 +59,8 @@ class _Cifar100(FileDataset):
     size = 32
     n_train = 50_000
     n_test = 10_000
-    mean = (0.5071, 0.4865, 0.4409)
-    std = (0.2673, 0.2564, 0.2762)
+    mean = (0.5071, 0.4867, 0.4408)
+    std = (0.2675, 0.2565, 0.2761)
     clean_subset = 1_000
     torchvision_class = "CIFAR100"
     folder = "cifar-100-python"

@@ -1,5 +1,7 @@
 """Noise that stands on something else: another noise, another data set, files that ship."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,20 @@ def test_other_counts_in_the_place_of_those_that_ship_are_refused(monkeypatch, t
             human_labels.counts("worst")
     finally:
         human_labels.counts.cache_clear()
+
+
+def test_distilled_scores_are_the_same_again_and_make_labels(tmp_path):
+    files = [tmp_path / "one.xz", tmp_path / "two.xz"]
+    for file in files:
+        script = Path(__file__).resolve().parents[2] / "datasets" / "noise" / "distill.py"
+        command = [sys.executable, script, "simulated", "--epochs", "3", "--out", file]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "of 2: the student mistakes" in done.stdout
+    assert files[0].read_bytes() == files[1].read_bytes()
+    dataset = datasets.get("simulated")
+    labels = dataset.load(None).train_labels
+    model = noise.get("feature_dependent")(rate=0.25, scores=str(files[0]))
+    drawn = model.corrupt(labels, dataset, np.random.default_rng(0), data_root=None)
+    assert (drawn.labels != labels).sum() == 128
+    assert drawn.facts["student_error"] < 0.6
