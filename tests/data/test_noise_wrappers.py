@@ -1,6 +1,5 @@
 """Noise that stands on something else: another noise, another data set, files that ship."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 import datasets
 from datasets import human_labels, noise
 from datasets.base import DataError
-from datasets.noise import feature_scores
+from datasets.noise import distill, feature_scores
 from datasets.noise.feature_scores import best_two, flipped, packed, unpacked
 from runners.results.sources import label_sources, sources
 from runners.study.config import load_study
@@ -93,14 +92,12 @@ def test_other_counts_in_the_place_of_those_that_ship_are_refused(monkeypatch, t
         human_labels.counts.cache_clear()
 
 
-def test_distilled_scores_are_the_same_again_and_make_labels(tmp_path):
+def test_distilled_scores_are_the_same_again_and_make_labels(tmp_path, monkeypatch):
     files = [tmp_path / "one.xz", tmp_path / "two.xz"]
     for file in files:
-        script = Path(__file__).resolve().parents[2] / "datasets" / "noise" / "distill.py"
-        command = [sys.executable, script, "simulated", "--epochs", "3", "--out", file]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "of 2: the student mistakes" in done.stdout
+        words = ["distill.py", "simulated", "--epochs", "12", "--out", str(file)]
+        monkeypatch.setattr(sys, "argv", words)
+        assert distill.main() == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     dataset = datasets.get("simulated")
     labels = dataset.load(None).train_labels
