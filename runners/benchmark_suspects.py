@@ -107,7 +107,7 @@ def of_study(folder: Path, root: Path | None) -> Iterator[dict[str, Any]]:
         yield {
             "setting": group.first["noise_slug"],
             "seed": " ".join(sorted({str(cell["seed"]) for cell, _ in group.cells})),
-            "list": f"study {study.name}, {len(methods)} methods",
+            "list": f"study {study.name} ({len(methods)} methods)",
             "trainings": "",
             **_rounded(found),
         }
