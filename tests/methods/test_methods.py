@@ -39,7 +39,7 @@ PAPERS = {  # privileges, defaults, what the paper track changes
     ),
     "co_teaching": (
         ["noise_rate"],
-        {"tau_factor": 1.0, "exponent": 1.0, "ramp": 1 / 3},
+        {"tau_factor": 1.0, "exponent": 1.0, "ramp": 1 / 3, "forget_rate": None},
         {"ramp": 10 / 200},
     ),
     "mw_net": (["clean_subset"], {"lr": 1e-3, "weight_decay": 1e-4, "hidden": 100}, {}),
