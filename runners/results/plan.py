@@ -41,11 +41,17 @@ class Fingerprints:
         self.root = root
         self._code: dict[tuple[str, ...], str] = {}
         self._data: dict[str, str | None] = {}
+        self._of_cell: dict[str, str] = {}
 
     def __getitem__(self, cell: Cell) -> str:
+        if cell.key not in self._of_cell:
+            self._of_cell[cell.key] = self._find(cell)
+        return self._of_cell[cell.key]
+
+    def _find(self, cell: Cell) -> str:
         data_set, network = cell.dataset_name, cell.protocol["network"]
-        inside = {name: cell.noise.get(name) for name in ("name", "noise", "from")}
-        parts = (cell.method, network, data_set, canonical(inside))
+        inside = str([cell.noise.get(name) for name in ("name", "noise", "from")])
+        parts = (cell.method, network, data_set, inside)
         if parts not in self._code:
             self._code[parts] = provenance.fingerprint(sources(cell))
         places = [cell.dataset_places, cell.noise_places]
