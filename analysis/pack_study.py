@@ -24,7 +24,7 @@ from analysis.records import Study
 from runners.system.canonical import SCHEMA
 from runners.system.console import counted
 from runners.system.errors import UserError
-from runners.system.files import write_atomically, write_text
+from runners.system.files import write_atomically, write_json, write_text
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def pack(study: Study, folder: Path) -> int:
         if cell["key"] in study.records
     ]
     path = write_text(folder / "records.jsonl", "".join(f"{line}\n" for line in lines))
-    write_text(folder / "study.json", json.dumps(head, indent=1) + "\n")
+    write_json(folder / "study.json", head)
     return path.stat().st_size
 
 

@@ -16,7 +16,6 @@ from runners.results.leases import LeaseInfo
 from runners.results.sources import data_stamp, sources
 from runners.results.store import CellStatus, State, StudyFolder, with_stamp
 from runners.study.cell import Cell
-from runners.system.canonical import canonical
 
 SECONDS_PER_IMAGE = {
     "small_cnn": 1.2e-4,
@@ -55,7 +54,7 @@ class Fingerprints:
         if parts not in self._code:
             self._code[parts] = provenance.fingerprint(sources(cell))
         places = [cell.dataset_places, cell.noise_places]
-        data = canonical([cell.dataset_config, cell.noise, places])
+        data = str([cell.dataset_config, cell.noise, places])
         if data not in self._data:
             self._data[data] = data_stamp(cell, self.root)
         return with_stamp(self._code[parts], self._data[data])
@@ -140,7 +139,7 @@ def make_plan(cells: Sequence[Cell], study: StudyFolder) -> Plan:
     statuses, times = {}, defaultdict(list)
     neighbourhoods = {}
     for cell in cells:
-        neighbourhoods[cell.name] = _neighbourhood(cell)
+        neighbourhoods[cell.name] = cell.dataset, cell.method, str(cell.protocol)
         status = study.cell(cell.name).status(fingerprints[cell])
         statuses[cell.name] = status
         if status.seconds is not None:
@@ -154,10 +153,6 @@ def make_plan(cells: Sequence[Cell], study: StudyFolder) -> Plan:
     # Leases were read first: a cell that is done has ended since, whatever its lease said.
     leases = {n: c for n, c in leases.items() if n in statuses and statuses[n].state != State.DONE}
     return Plan(cells, statuses, leases, seconds, measured, fingerprints)
-
-
-def _neighbourhood(cell: Cell) -> tuple[str, str, str]:
-    return cell.dataset, cell.method, canonical(cell.protocol)
 
 
 def guess(cell: Cell) -> float:

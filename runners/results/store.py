@@ -73,17 +73,27 @@ class CellStatus:
         return self.state, self.attempts
 
 
+class _File:
+    """A file of a folder, whose path is put together when it is asked for: there are many cells."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: CellFolder, owner: type[CellFolder]) -> Path:
+        return folder.path / self.name
+
+
 class CellFolder:
     """The files of one cell."""
 
+    record, failed = _File("record.json"), _File("failed.json")
+    epochs, samples = _File("epochs.jsonl"), _File("samples.npz")
+    network, log, checkpoint = _File("network.pt"), _File("log.txt"), _File("checkpoint.pt")
+    running_epochs = _File("epochs.running.jsonl")
+    noise_rate = _File("noise_rate.running.json")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record, self.failed = path / "record.json", path / "failed.json"
-        self.epochs, self.samples = path / "epochs.jsonl", path / "samples.npz"
-        self.network = path / "network.pt"
-        self.running_epochs = path / "epochs.running.jsonl"
-        self.noise_rate = path / "noise_rate.running.json"
-        self.log, self.checkpoint = path / "log.txt", path / "checkpoint.pt"
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Adds the checksum and writes the record; from then on the cell is done.
@@ -111,7 +121,9 @@ class CellFolder:
 
     def status(self, fingerprint: str | None = None) -> CellStatus:
         """What the files say; `fingerprint` of today's code and data tells done from stale."""
-        if self.path.exists() and not self.path.is_dir():
+        if not self.path.exists():
+            return CellStatus(State.MISSING)
+        if not self.path.is_dir():
             return CellStatus(State.DAMAGED, f"{self.path} is no folder: move it away")
         record = read_json(self.record)
         if record is None and not self.record.exists():
@@ -185,10 +197,10 @@ class StudyFolder:
         What names a result is the key, whose first digits end the name.
         """
         own = CellFolder(self.cells / name)
-        if own.path.exists():
-            return own
         former = self._by_digits().get(name.rpartition("__")[2])
-        found = own if former is None else CellFolder(self.cells / former)
+        if former in (None, name) or own.path.exists():
+            return own
+        found = CellFolder(self.cells / former)
         return found if found.record.is_file() else own
 
     def _by_digits(self) -> dict[str, str]:

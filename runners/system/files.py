@@ -103,9 +103,23 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a value atomically as indented JSON."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    """Writes a value atomically as JSON, an entry of a mapping and of the lists in it a line.
+
+    Deeper, everything is on one line: indenting is ten times slower, which ten thousand cells feel.
+    """
+    text = _lines(value) if isinstance(value, dict) else json.dumps(value, allow_nan=False)
+    write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
+
+
+def _lines(mapping: dict[str, Any]) -> str:
+    entries = [f"{json.dumps(key)}: {_listed(value)}" for key, value in mapping.items()]
+    return "{\n " + ",\n ".join(entries) + "\n}" if entries else "{}"
+
+
+def _listed(value: Any) -> str:
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return json.dumps(value, allow_nan=False)
+    return "[\n  " + ",\n  ".join(json.dumps(each, allow_nan=False) for each in value) + "\n ]"
 
 
 def read_json(path: Path) -> Any | None:
