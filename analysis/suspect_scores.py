@@ -62,17 +62,18 @@ def table(study: Study, group: Group, dataset: Dataset, arrays: Arrays) -> pd.Da
     classes), `score` in [0, 1], `agree` (share of the cells whose most probable class on average is
     the proposed one), `trained` (whether any network trained on it), `label` (empty), `truth`
     (number of the true class, `NO_CLASS`, or `UNKNOWN`) and `position` (in the training part,
-    behind it in the test part).
+    behind it in the test part). `attrs["cells"]`: how many cells had their samples.
 
     Raises:
         ValueError: no cell of the group has its samples.
     """
+    cells = list(_columns(study, group))
     count = len(arrays.train_labels)
     has_paths = "path" in arrays.train_inputs
     total = count + (len(arrays.test_labels) if has_paths else 0)
-    given, truth = _labels(study, group, arrays, total)
+    given, truth = _labels(study, group, cells, arrays, total)
     scores, proposals, trained = [], [], np.zeros(total, bool)
-    for columns in _columns(study, group):
+    for columns in cells:
         probability, proposal = np.full(total, np.nan), np.full(total, -1)
         for place, values, best, seen in _parts(columns, count, total):
             probability[place], proposal[place] = values, best
@@ -97,7 +98,9 @@ def table(study: Study, group: Group, dataset: Dataset, arrays: Arrays) -> pd.Da
     files = _files(arrays, dataset) if has_paths else np.arange(total)
     frame[where] = files[frame["position"]]
     shown = ["rank", where, "given", "proposed", "score", "agree", "trained", "label"]
-    return frame[[*shown, "truth", "position"]].reset_index(drop=True)
+    frame = frame[[*shown, "truth", "position"]].reset_index(drop=True)
+    frame.attrs["cells"] = len(cells)
+    return frame
 
 
 def _files(arrays: Arrays, dataset: Dataset) -> np.ndarray:
@@ -134,13 +137,17 @@ def _majority(proposals: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _labels(
-    study: Study, group: Group, arrays: Arrays, total: int
+    study: Study,
+    group: Group,
+    cells: Sequence[Mapping[str, np.ndarray]],
+    arrays: Arrays,
+    total: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Given and true labels (total,) int64; -1 where no label was given."""
     given, truth = np.full(total, -1), np.full(total, UNKNOWN)
     truth[: len(arrays.train_labels)] = arrays.train_labels
     given[len(arrays.train_labels) :] = arrays.test_labels[: total - len(arrays.train_labels)]
-    for columns in _columns(study, group):
+    for columns in cells:
         given[columns["index"]] = columns["given_label"]
         if "noisy_val_index" in columns:
             given[columns["noisy_val_index"]] = columns["noisy_val_given_label"]

@@ -135,7 +135,9 @@ def _say(study: Study, group: Group, frame: pd.DataFrame, files: list[Path]) -> 
         f"Study {study.name}, {where}: {len(frame):,} labels, scored by {methods}, "
         f"{seeds} seed{'s' * (seeds != 1)}"
     )
-    first = [name for name in ("rank", "path", "index", "given", "proposed", "score", "agree")]
+    if missing := len(group.cells) - frame.attrs["cells"]:
+        print(f"{missing} of {len(group.cells)} cells have no readable samples and do not count")
+    first = ("rank", "path", "index", "given", "proposed", "score", "agree")
     print(frame.head(10)[[name for name in first if name in frame]].to_string(index=False))
     if found := quality(frame):
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from pathlib import Path
@@ -122,13 +123,14 @@ class ImageFolder(Dataset):
     @property
     def mean(self) -> tuple[float, ...]:
         """Of the training images, as measured."""
-        return self._moments()[0]
+        return self._moments[0]
 
     @property
     def std(self) -> tuple[float, ...]:
         """Of the training images, as measured."""
-        return self._moments()[1]
+        return self._moments[1]
 
+    @functools.cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         _, sums = self._decoded.images()
         first, second = sums[self.parts["train"]].mean(0).T / self.size**2
@@ -139,6 +141,10 @@ class ImageFolder(Dataset):
         """Changes with any file, label or part; not with the place. `root` is not used."""
         if self._missing:
             raise DataError(self._missing)
+        return self._checksum
+
+    @functools.cached_property
+    def _checksum(self) -> str:
         digest = hashlib.sha256()
         for row in self.rows:
             digest.update(f"{row} {self._decoded.sha256[row.path]}\n".encode())
@@ -186,21 +192,14 @@ def _class_names(path: Path, rows: list[Row]) -> tuple[str, ...]:
     Raises:
         DataError: fewer than two, or a label elsewhere that is none of them.
     """
-    training = [row for row in rows if row.split == "train"]
-    names = {row.label for row in training}
+    names = {row.label for row in rows if row.split == "train"}
     for row in rows:
-        for label in (row.clean_label, row.label):
-            if label and label not in names and row.split != "train":
+        for label in filter(None, (row.label, row.clean_label)):
+            if label not in names:
                 known = ", ".join(sorted(names, key=natural)[:20])
                 raise DataError(
-                    f"{path}: {row.path} of the {row.split} part is labelled {label!r}: "
-                    f"must be a class of the training part ({known})"
-                )
-            if label and label not in names:
-                known = ", ".join(sorted(names, key=natural)[:20])
-                raise DataError(
-                    f"{path}: clean_label of {row.path} is {label!r}: must be a class that is "
-                    f"given to a training image ({known})"
+                    f"{path}: {row.path} ({row.split}) is labelled {label!r}: must be a class that "
+                    f"is given to a training image ({known})"
                 )
     if len(names) < 2:
         raise DataError(f"{path} has images of {len(names)} class: must have two or more")

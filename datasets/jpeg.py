@@ -6,16 +6,15 @@ The npz holds for `train` and `test`: `<part>_jpeg` (uint8, all JPEG files end t
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from datasets.base import Arrays
+from datasets.cache import cache_folders, written
 
 _FIELDS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -38,17 +37,6 @@ def decoded(content: bytes, path: Path, sha256: str) -> Arrays:
         if _write(place, arrays):
             break
     return arrays
-
-
-def cache_folders(path: Path) -> list[Path]:
-    """Folders for the cache in order of preference."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folders = [Path(cache).expanduser() / "noisy-label-suite"]
-    # The mode bits are asked too: an administrator may write anywhere, but a folder without any
-    # write permission was closed on purpose.
-    if os.access(path.parent, os.W_OK) and path.parent.stat().st_mode & 0o222:
-        folders.insert(0, path.parent)
-    return folders
 
 
 def _decode(content: bytes) -> Arrays:
@@ -81,18 +69,6 @@ def _read(place: Path) -> Arrays | None:
 
 
 def _write(place: Path, arrays: Arrays) -> bool:
-    """Whether the cache could be written; a full or read-only disk is no reason to stop."""
-    temporary = place.with_name(f"{place.name}.tmp{os.getpid()}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            fields = {name: getattr(arrays, name) for name in _FIELDS}
-            np.savez(file, allow_pickle=False, sha256=np.array(arrays.sha256), **fields)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return False
-    return True
+    fields = {name: getattr(arrays, name) for name in _FIELDS}
+    sha256 = np.array(arrays.sha256)
+    return written(place, lambda file: np.savez(file, allow_pickle=False, sha256=sha256, **fields))

@@ -27,7 +27,9 @@ def weights_file(name: str) -> Path:
     home = Path(os.environ.get("TORCH_HOME") or cache).expanduser()
     folders = [home / "hub" / "checkpoints", *(root / "weights" for root in usual_roots(None))]
     for folder in folders:
-        found = sorted({*folder.glob(f"{plain}-*.pth"), *folder.glob(f"{plain}.pth")})
+        whole = folder / f"{plain}.pth"  # with its digits; without any nobody could check it
+        found = sorted(folder.glob(f"{plain}-*.pth"))
+        found += [whole] if "-" in plain and whole.is_file() else []
         if len(found) == 1:
             return found[0]
         if found:

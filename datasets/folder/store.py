@@ -9,23 +9,21 @@ says what was in it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import sys
 import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from datasets.base import DataError, sha256_of_arrays
+from datasets.cache import cache_folders, written
 from datasets.folder.rows import Row, Source
-from datasets.jpeg import cache_folders
 
 FORMAT = 1
 MOST_BYTES = 8 * 2**30
@@ -104,7 +102,7 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
     arrays = {"images": images, "sums": np.stack([_sums(image) for image in images])}
     meta |= today | {"arrays": sha256_of_arrays(*arrays.values())}
     for place in _places(path, size, fit):
-        if _write(place, lambda file: np.savez(file, **arrays)) and _write_json(place, meta):
+        if written(place, lambda file: np.savez(file, **arrays)) and _write_json(place, meta):
             return _described(meta, place)
     looked = " nor ".join(str(place.parent) for place in _places(path, size, fit))
     raise DataError(f"decoded images of {path} can be written to neither {looked}")
@@ -218,21 +216,4 @@ def _sums(image: np.ndarray) -> np.ndarray:
 
 def _write_json(place: Path, meta: dict[str, Any]) -> bool:
     text = json.dumps(meta).encode()
-    return _write(place.with_suffix(".json"), lambda file: file.write(text))
-
-
-def _write(place: Path, content: Callable[[IO[bytes]], Any]) -> bool:
-    """Whether the file could be written, whole."""
-    temporary = place.with_name(f"{place.name}.tmp{os.getpid()}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            content(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return False
-    return True
+    return written(place.with_suffix(".json"), lambda file: file.write(text))

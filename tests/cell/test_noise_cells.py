@@ -12,8 +12,8 @@ from datasets.human_labels import HumanLabels
 from runners.cell.build import load_data
 from runners.study.config import load_study
 from runners.study.grid import cells
-from tests.data.test_noise_of_images import label_file
 from tests.helpers.cells import ready
+from tests.helpers.human import label_file
 
 SIMULATED = datasets.get("simulated")
 NOISES = {
