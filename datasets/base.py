@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,9 +13,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from datasets.files import DataError as DataError
+from datasets.files import corrupt as corrupt
+from datasets.files import read_bytes as read_bytes
+from datasets.files import usual_roots as usual_roots
+from datasets.packed import PackedImages
 from datasets.registry import register as register
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 NO_CLASS = -1
 """True label of a sample that belongs to none of the classes."""
@@ -24,19 +26,19 @@ UNKNOWN = -2
 """True label of a sample whose true class nobody has said."""
 
 
-class DataError(Exception):
-    """Data are missing or corrupt; the message is one sentence that says what to do."""
+Images = np.ndarray | PackedImages
+"""uint8 (N, C, H, W), or images of a packed file that are decoded when they are needed."""
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A data set in memory, official order."""
+    """A data set in memory, official order; images may be in a packed file."""
 
-    train_images: np.ndarray
+    train_images: Images
     """uint8 (n_train, C, H, W)."""
     train_labels: np.ndarray
     """int64 (n_train,), true labels, values 0..classes-1; `UNKNOWN` where nobody has said one."""
-    test_images: np.ndarray
+    test_images: Images
     """uint8 (n_test, C, H, W)."""
     test_labels: np.ndarray
     """int64 (n_test,)."""
@@ -45,7 +47,7 @@ class Arrays:
     train_inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What noise models may ask for by name: arrays with n_train rows, such as `given` labels
     (int64 (n_train,), where they are not the true ones) or the `path` of each image."""
-    clean_images: np.ndarray | None = None
+    clean_images: Images | None = None
     """uint8 (n_clean, C, H, W), a clean set of the data set's own, outside its training part."""
     clean_labels: np.ndarray | None = None
     """int64 (n_clean,)."""
@@ -124,6 +126,10 @@ class Dataset(ABC):
     """Images per class of a clean set outside the training part; None where there is none."""
     judged_by_given: bool = False
     """Whether labels of test images may be wrong."""
+    exact: bool = True
+    """Whether every copy has exactly so many images; else 1 % of each part may be missing."""
+    packed: bool = False
+    """Whether its images are in a packed file, decoded when they are needed."""
     how_to_get: str
     """What a person types or does to get the data; ends sentences."""
     torchvision_class: str | None = None
@@ -145,9 +151,9 @@ class Dataset(ABC):
         return "small_cnn" if self.size < 32 else "cnn8"
 
     @property
-    def augment(self) -> bool:
-        """Whether pad 4, crop and horizontal flip are the default."""
-        return self.size >= 32
+    def augment(self) -> str:
+        """What `augment: auto` stands for."""
+        return "crop_flip" if self.size >= 32 else "none"
 
     @abstractmethod
     def check(self, root: Path | None) -> None:
@@ -241,35 +247,6 @@ class FileDataset(Dataset):
         folder = self.find(root)
         for name in self.files:
             self.content(folder, name)
-
-
-def usual_roots(root: Path | None) -> list[Path]:
-    """`root` if given, then `data` in the repository, then `data` in the home folder."""
-    roots = [] if root is None else [Path(root).expanduser()]
-    roots.append(REPOSITORY / "data")
-    with contextlib.suppress(RuntimeError):  # some batch nodes have no home folder
-        roots.append(Path.home() / "data")
-    return list(dict.fromkeys(roots))
-
-
-def read_bytes(path: Path) -> bytes:
-    """Content of a file.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def corrupt(path: Path, algorithm: str, expected: str, actual: str) -> DataError:
-    """The error for a file (or its decoded content) with a wrong checksum."""
-    return DataError(
-        f"{path} is corrupt: its {algorithm} is {actual}, expected {expected}; "
-        "put an intact copy in its place"
-    )
 
 
 def sha256_of_arrays(*arrays: np.ndarray) -> str:

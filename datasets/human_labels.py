@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from datasets.base import (
-    REPOSITORY,
     DataError,
     Dataset,
     FileDataset,
@@ -27,6 +26,7 @@ from datasets.base import (
     read_bytes,
     usual_roots,
 )
+from datasets.files import REPOSITORY
 
 SETS = ("aggregate", "random1", "random2", "random3", "worst", "fine", "coarse")
 """Of CIFAR-10N the first five, of CIFAR-100N the others."""

@@ -5,9 +5,12 @@ Names are read from the syntax tree, so that plans need no torch; `build` import
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from datasets.files import DataError
 from datasets.registry import Registry
 from networks.weights import PREFIX, weights_file
 
@@ -58,10 +61,23 @@ def build(name: str, channels: int, size: int, classes: int) -> nn.Module:
     return REGISTRY.load(name)(channels, size, classes)
 
 
+NEEDED = MappingProxyType({"inception_resnet_v2": "timm"})
+"""Network -> the package that it is made by, which the suite does not install."""
+
+
 def stamp(name: str) -> str:
-    """Names the file of weights of a pretrained network, and with it its content; else empty.
+    """What a network is made of beside the suite's code: a file of weights, a package; else empty.
 
     Raises:
         DataError: it is not there.
     """
-    return weights_file(name).name if name.startswith(PREFIX) else ""
+    if name.startswith(PREFIX):
+        return weights_file(name).name
+    if name not in NEEDED:
+        return ""
+    package = NEEDED[name]
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError as error:
+        how = f"pip install {package}"
+        raise DataError(f"network {name} needs {package}, which is not installed: {how}") from error

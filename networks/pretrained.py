@@ -43,6 +43,11 @@ def pretrained(name: str, channels: int, classes: int) -> nn.Module:
         model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     except (ValueError, RuntimeError) as error:
         raise DataError(f"{path}: {' '.join(str(error).split())[:200]}") from error
+    return with_own_head(model, channels, classes)
+
+
+def with_own_head(model: nn.Module, channels: int, classes: int) -> Network:
+    """A classifier of RGB images with a new linear layer in place of its last one."""
     last, layer = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
     parent = model.get_submodule(last.rpartition(".")[0])
     setattr(parent, last.rpartition(".")[2], nn.Identity())

@@ -48,7 +48,7 @@ def square(content: bytes, size: int, channels: int, fit: str) -> np.ndarray:
         if image.format == "JPEG" and min(image.size) > 2 * size:
             image.draft(None, (2 * size, 2 * size))  # decodes at a half, quarter or eighth: faster
         turned = ImageOps.exif_transpose(image)
-        plain = _opaque(turned).convert("L" if channels == 1 else "RGB")
+        plain = opaque(turned).convert("L" if channels == 1 else "RGB")
         if fit == "crop":
             plain = ImageOps.fit(plain, (size, size), Image.Resampling.BICUBIC)
         else:
@@ -57,7 +57,7 @@ def square(content: bytes, size: int, channels: int, fit: str) -> np.ndarray:
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
     """The image on white where it is transparent, and with at most 8 bits a channel."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)

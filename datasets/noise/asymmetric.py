@@ -29,8 +29,9 @@ class Asymmetric(ClassNoise):
         """
         if not dataset.asymmetric_map:
             raise ValueError(
-                f"asymmetric noise is not defined for {dataset.name}: "
-                "the data set names no class that another is mistaken for (asymmetric_map)"
+                f"asymmetric noise is not defined for {dataset.name}: the data set names no class "
+                "that another is mistaken for (asymmetric_map); class_map takes a map of your own, "
+                "and CIFAR-100 has asymmetric_superclass and asymmetric_blocks"
             )
         target = np.arange(dataset.classes)
         target[list(dataset.asymmetric_map)] = list(dataset.asymmetric_map.values())

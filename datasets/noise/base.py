@@ -65,6 +65,9 @@ class NoiseModel(BaseModel, ABC):
     needs_truth: ClassVar[bool] = True
     """Whether it corrupts true labels; else it works without, and may meet `UNKNOWN` ones."""
 
+    random: ClassVar[bool] = True
+    """Whether another seed gives other labels."""
+
     name: str
 
     @property
@@ -118,6 +121,18 @@ class NoiseModel(BaseModel, ABC):
             DataError: the file is not there.
         """
         return ""
+
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        """Looks whether the files that it needs are there, before anything is run.
+
+        Args:
+            dataset: whose labels it will corrupt.
+            root: as of `stamp`.
+
+        Raises:
+            DataError: a file is missing; the sentence says where it was looked for.
+        """
+        self.stamp(root)
 
     @property
     def slug(self) -> str:

@@ -46,6 +46,7 @@ class FeatureDependent(NoiseModel):
 
     name: Literal["feature_dependent"] = "feature_dependent"
     needs: ClassVar[tuple[str, ...]] = ("data_root",)
+    random: ClassVar[bool] = False
 
     rate: Rate
     scores: OnDisk | None = Field(
@@ -61,6 +62,15 @@ class FeatureDependent(NoiseModel):
             return ""
         return hashlib.sha256(read_bytes(Path(self.scores))).hexdigest()
 
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        self._file(dataset, root)
+
+    def _file(self, dataset: Dataset, root: Path | None) -> Path:
+        path = Path(self.scores) if self.scores else own_file(dataset, root)
+        if not path.is_file():
+            raise DataError(f"{path} is not there: must be a file of scores of {dataset.name}")
+        return path
+
     def corrupt(
         self,
         labels: np.ndarray,
@@ -69,8 +79,7 @@ class FeatureDependent(NoiseModel):
         data_root: Path | None,
     ) -> Corruption:
         labels = checked_labels(labels, dataset)
-        path = Path(self.scores) if self.scores else own_file(dataset, data_root)
-        best = read_scores(path, dataset)
+        best = read_scores(self._file(dataset, data_root), dataset)
         noisy, ties = flipped(labels, best, round(self.rate * len(labels)))
         mistaken = float((best.classes[:, 0] != labels).mean())
         return Corruption(noisy, facts={"tied_share": ties, "student_error": mistaken})
@@ -90,6 +99,7 @@ class FeatureDependentOfficial(NoiseModel):
 
     name: Literal["feature_dependent_official"] = "feature_dependent_official"
     needs: ClassVar[tuple[str, ...]] = ("data_root",)
+    random: ClassVar[bool] = False
 
     rate: Literal[0.2, 0.4, 0.6, 0.8]
 
@@ -113,13 +123,24 @@ class FeatureDependentOfficial(NoiseModel):
         rng: np.random.Generator,
         data_root: Path | None,
     ) -> np.ndarray:
+        return _checked_file(*self._file(dataset, data_root), MD5S[self.rate])
+
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        self._file(dataset, root)
+
+    def _file(self, dataset: Dataset, root: Path | None) -> tuple[Path, str]:
+        """The file, and the name of its array if it holds several.
+
+        Raises:
+            DataError: it is not there.
+        """
         percent = round(100 * self.rate)
-        places = [root / FOLDER for root in usual_roots(data_root)]
-        places += dataset.places(data_root) if isinstance(dataset, FileDataset) else []
+        places = [place / FOLDER for place in usual_roots(root)]
+        places += dataset.places(root) if isinstance(dataset, FileDataset) else []
         for place in places:
             for file, name in ((f"fd_{percent}.npy", ""), (STUDENT, f"official_fd_{percent}")):
                 if (place / file).is_file():
-                    return _checked_file(place / file, name, MD5S[self.rate])
+                    return place / file, name
         looked = ", ".join(map(str, places))
         raise DataError(f"fd_{percent}.npy is not there: looked in {looked}")
 

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.base import (
-    REPOSITORY,
     DataError,
     Dataset,
     corrupt,
     read_bytes,
     usual_roots,
 )
+from datasets.files import REPOSITORY
 
 STUDENT, STUDENT_ARRAY = "student_logits.npz", "student_f32"
 STUDENT_SHA256 = "4e018401ba04276d93f7c7e8c6c690ad79f1ae757749621bbcbc6786a1345230"

@@ -16,6 +16,7 @@ class GivenLabels(NoiseModel):
 
     needs = ("given",)
     needs_truth: ClassVar[bool] = False
+    random: ClassVar[bool] = False
 
     rate: Rate | None = Field(
         None, description="Share of wrong labels as far as a person can say; null: unknown."

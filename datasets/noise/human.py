@@ -48,6 +48,10 @@ class Human(HumanNoise):
 
     name: Literal["human"] = "human"
     needs: ClassVar[tuple[str, ...]] = ("data_root",)
+    random: ClassVar[bool] = False
+
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        self._file(dataset).find(root, dataset)
 
     def transition_matrix(self, dataset: Dataset) -> None:
         """None: people look at images, not only at classes.

@@ -70,6 +70,9 @@ class Imbalanced(NoiseModel):
     def stamp(self, root: Path | None) -> str:
         return self._inner.stamp(root)
 
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        self._inner.check(dataset, root)
+
     def corrupt(
         self,
         labels: np.ndarray,

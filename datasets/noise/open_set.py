@@ -66,9 +66,17 @@ class OpenSet(_From):
         """
         if self._other().name == dataset.name:
             raise ValueError(f"open_set: from is {dataset.name}, the data set itself")
+        if self._other().packed:
+            raise ValueError(f"open_set: from is {self._other_name}: must fit in memory")
 
     def stamp(self, root: Path | None) -> str:
         return self._other().stamp(root)
+
+    def check(self, dataset: Dataset, root: Path | None) -> None:
+        try:
+            self._other().check(root)
+        except DataError as error:
+            raise DataError(f"open_set: {error}") from error
 
     def corrupt(
         self,

@@ -13,13 +13,13 @@ import torch
 
 import methods
 import networks
-from datasets.base import Arrays, Dataset
+from datasets.base import Arrays, Dataset, Images
 from datasets.check_arrays import checked
 from methods.base import Batch, Method, Sampler, Task
 from methods.base.sampler import Draws
 from methods.declaration import Privileges
 from runners.cell import evaluation
-from runners.cell.batches import EndlessBatches, ImageSet, upload
+from runners.cell.batches import AnySet, EndlessBatches, image_set
 from runners.cell.noisy_labels import NoisyLabels, noisy_labels
 from runners.cell.schedule import learning_rate
 from runners.cell.seeds import stream, torch_seed
@@ -73,12 +73,12 @@ def load_data(cell: Cell, data_root: Path | None) -> Data:
     return Data(dataset, arrays, noisy, split.within(kept))
 
 
-def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> ImageSet | None:
+def _noisy_set(data: Data, part: np.ndarray, device: torch.device) -> AnySet | None:
     """A part of the training images as the noise has left them, with the given labels."""
     return _image_set(data, part, data.noisy.images, data.noisy.labels, device)
 
 
-def _clean_set(data: Data, part: str, device: torch.device) -> ImageSet | None:
+def _clean_set(data: Data, part: str, device: torch.device) -> AnySet | None:
     """A part with its true labels: of the training images, or of the data set's own clean set."""
     arrays, positions = data.arrays, getattr(data.split, part)
     images, labels = arrays.train_images, arrays.train_labels
@@ -88,12 +88,12 @@ def _clean_set(data: Data, part: str, device: torch.device) -> ImageSet | None:
 
 
 def _image_set(
-    data: Data, part: np.ndarray, images: np.ndarray, labels: np.ndarray, device: torch.device
-) -> ImageSet | None:
+    data: Data, part: np.ndarray, images: Images, labels: np.ndarray, device: torch.device
+) -> AnySet | None:
     if len(part) == 0:
         return None
-    dataset = data.dataset
-    return ImageSet.build(images[part], labels[part], dataset.mean, dataset.std, device)
+    told = data.dataset
+    return image_set(images[part], labels[part], told.mean, told.std, told.size, device)
 
 
 def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.DeviceData:
@@ -102,10 +102,9 @@ def build_sets(cell: Cell, data: Data, device: torch.device) -> evaluation.Devic
     if cell.protocol["dev"]:
         eval_set, name = _clean_set(data, "dev", device), "dev"
     else:
-        test, dataset = data.arrays, data.dataset
-        eval_set = ImageSet.build(
-            test.test_images, test.test_labels, dataset.mean, dataset.std, device
-        )
+        test = data.arrays
+        everything = np.arange(len(test.test_labels))
+        eval_set = _image_set(data, everything, test.test_images, test.test_labels, device)
         name = "test"
     chosen = stream("memorisation", cell.data, cell.seed).permutation(len(split.train))
     sample = np.sort(chosen[:MEMORISATION_SAMPLE])
@@ -231,16 +230,17 @@ def _sampler(cell: Cell, sets: evaluation.DeviceData, name: str) -> Sampler:
     strengths = methods.declaration(cell.method).views
 
     def take(index: np.ndarray, draws: Draws) -> Batch:
-        device = train.labels.device
-        drawn = [None if view is None else upload(view, device) for view in draws]
-        return Batch(*train.views(upload(index, device), strengths, drawn))
+        drawn = [None if view is None else train.upload(view) for view in draws]
+        return Batch(*train.begin(train.upload(index), strengths, drawn)())
 
     return Sampler(
         name,
         len(train),
         min(protocol["batch_size"], len(train)),
         stream_of_pass=functools.partial(stream, "sampler", cell.data, cell.seed, name),
-        draw=functools.partial(draw_all, augment=protocol["augment"], strengths=strengths),
+        draw=functools.partial(
+            draw_all, augment=protocol["augment"], strengths=strengths, draw=train.draw
+        ),
         take=take,
     )
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datasets.base import UNKNOWN
 from methods.base import Method
-from runners.cell.batches import EndlessBatches, ImageSet
+from runners.cell.batches import AnySet, EndlessBatches
 
 if TYPE_CHECKING:
     from runners.cell.tracking import Tracker
@@ -38,13 +38,13 @@ class DeviceData:
         clean_batches: batches of the clean subset, for methods that may see it.
     """
 
-    train: ImageSet
+    train: AnySet
     train_truth: Tensor
     sample: Tensor
-    eval_set: ImageSet
+    eval_set: AnySet
     eval_name: str
-    noisy_val: ImageSet | None
-    clean_val: ImageSet | None
+    noisy_val: AnySet | None
+    clean_val: AnySet | None
     clean_batches: EndlessBatches | None = None
 
 
@@ -70,7 +70,7 @@ class Outputs:
 
 
 @torch.inference_mode()
-def outputs(method: Method, data: ImageSet) -> Outputs:
+def outputs(method: Method, data: AnySet) -> Outputs:
     """Runs the method in eval mode over all images of a set, each once."""
     method.eval()
     found, ensemble = [], []
@@ -135,12 +135,7 @@ def epoch_metrics(method: Method, tracker: Tracker, position: int) -> dict[str, 
         metrics[name] = None if found is None else share(found.predicted == data.labels)
         if name == "noisy_val" and found is not None:
             tracker.evaluated(name, found)
-    sample = ImageSet(
-        sets.train.images[sets.sample],
-        sets.train.labels[sets.sample],
-        sets.train.scale,
-        sets.train.shift,
-    )
+    sample = sets.train.subset(sets.sample)
     predicted = outputs(method, sample).predicted
     metrics["changed_predictions"] = tracker.changed(predicted)
     metrics["memorisation"] = memorisation(predicted, sample.labels, sets.train_truth[sets.sample])

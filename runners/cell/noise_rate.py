@@ -19,7 +19,7 @@ import torch
 import methods
 from methods.declaration import Privileges
 from runners.cell import trainer
-from runners.cell.batches import ImageSet
+from runners.cell.batches import AnySet
 from runners.cell.build import Data, build_method
 from runners.cell.confident_joint import noise_rate
 from runners.cell.evaluation import BATCH, DeviceData
@@ -114,12 +114,11 @@ def out_of_sample(
     return found
 
 
-def _part(data: ImageSet, positions: np.ndarray) -> ImageSet:
-    index = torch.from_numpy(positions).to(data.labels.device)
-    return ImageSet(data.images[index], data.labels[index], data.scale, data.shift)
+def _part(data: AnySet, positions: np.ndarray) -> AnySet:
+    return data.subset(torch.from_numpy(positions).to(data.labels.device))
 
 
-def _only(sets: DeviceData, train: ImageSet, held_out: ImageSet) -> DeviceData:
+def _only(sets: DeviceData, train: AnySet, held_out: AnySet) -> DeviceData:
     """Sets of one fold; given labels stand for true ones, which are not looked at."""
     return replace(
         sets,
@@ -134,7 +133,7 @@ def _only(sets: DeviceData, train: ImageSet, held_out: ImageSet) -> DeviceData:
 
 
 @torch.inference_mode()
-def _probabilities(method: methods.base.Method, data: ImageSet) -> np.ndarray:
+def _probabilities(method: methods.base.Method, data: AnySet) -> np.ndarray:
     method.eval()
     found = [method.predict_members(images)[0] for images, _, _ in data.in_order(BATCH)]
     return torch.cat(found).float().cpu().numpy()

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import datasets.noise
-from datasets.base import NO_CLASS, UNKNOWN, Arrays, Dataset
+from datasets.base import NO_CLASS, UNKNOWN, Arrays, Dataset, Images
 from datasets.noise.base import Corruption, NoiseModel
 from datasets.noise.statistics import labels_sha256, realised
+from datasets.packed import PackedImages
 from runners.cell.seeds import stream
 from runners.system.canonical import canonical
 
@@ -25,7 +26,7 @@ class NoisyLabels:
         labels: (N,) int64.
         truth: (N,) int64 true labels; `NO_CLASS` where a sample has none, `UNKNOWN` where nobody
             has said it.
-        images: (N, C, H, W) uint8 that training sees.
+        images: (N, C, H, W) uint8 that training sees, or packed ones.
         transition: (C, C) float64, the model's T, rows are clean classes; None where it has none.
         rate: realised share of wrong labels; None where the truth is not known of all.
         matrix: realised (C, C) matrix of those whose truth is known; None where there are none.
@@ -37,7 +38,7 @@ class NoisyLabels:
 
     labels: np.ndarray
     truth: np.ndarray
-    images: np.ndarray
+    images: Images
     transition: np.ndarray | None
     rate: float | None
     matrix: np.ndarray | None
@@ -111,6 +112,8 @@ def noise_stream(data: str, noise: dict[str, Any], seed: int) -> np.random.Gener
 
 def _input(arrays: Arrays, name: str, model: NoiseModel) -> np.ndarray:
     if name == "images":
+        if isinstance(arrays.train_images, PackedImages):
+            raise ValueError(f"noise model {model.name} needs images in memory: they are packed")
         return _read_only(arrays.train_images)
     if name == "given" and name not in arrays.train_inputs:
         return _read_only(arrays.train_labels)
@@ -138,9 +141,10 @@ def _problem(drawn: Corruption, arrays: Arrays, dataset: Dataset) -> str | None:
     if count and not 0 <= labels.min() <= labels.max() < dataset.classes:
         classes = dataset.classes - 1
         return f"labels go from {labels.min()} to {labels.max()}: must be from 0 to {classes}"
-    expected = arrays.train_images.shape
-    if images is not None and (images.shape, images.dtype) != (expected, np.uint8):
-        return f"images are {images.dtype} {images.shape}: must be uint8 {expected}"
+    if images is not None:
+        expected = arrays.train_images.shape
+        if (images.shape, images.dtype) != (expected, np.uint8):
+            return f"images are {images.dtype} {images.shape}: must be uint8 {expected}"
     for name in ("no_true_class", "left_out"):
         mask = getattr(drawn, name)
         if mask is not None and (mask.shape, mask.dtype) != ((count,), np.bool_):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Draws = Callable[[np.random.Generator, int, str], np.ndarray | None]
+"""Stream, count, `augment` -> numbers (count, k) that views are made of; None: the images."""
 
 PAD = 4
 """Pixels of black border before a random crop, the field's habit for 32x32 images."""
@@ -27,38 +30,45 @@ def draw_views(rng: np.random.Generator, count: int, augment: str) -> np.ndarray
     """Random views (count, 4) int64: row offset, column offset, horizontal, vertical flip.
 
     Args:
-        augment: "none" (gives None), "crop_flip" or "crop_flip_vflip".
+        augment: "none" (gives None), "flip", "crop_flip" or "crop_flip_vflip".
     """
     if augment == "none":
         return None
     views = rng.integers(0, [2 * PAD + 1, 2 * PAD + 1, 2, 2], size=(count, 4))
-    if augment == "crop_flip":
+    if augment != "crop_flip_vflip":
         views[:, 3] = 0
+    if augment == "flip":
+        views[:, :2] = PAD
     return views
 
 
-def draw_strong(rng: np.random.Generator, count: int, augment: str) -> np.ndarray:
-    """Random strong views (count, 4 or 8) float32: brightness, contrast, centre of the hidden
-    square (row, column, shares of the image), then the weak view unless `augment` is "none"."""
+def draw_strong(rng: np.random.Generator, count: int, augment: str, draw: Draws) -> np.ndarray:
+    """Random strong views (count, 4 or more) float32: brightness, contrast, centre of the hidden
+    square (row, column, shares of the image), then the weak view by `draw` if it gives one."""
     low, high = [1 - JITTER, 1 - JITTER, 0, 0], [1 + JITTER, 1 + JITTER, 1, 1]
     numbers = rng.uniform(low, high, size=(count, STRONG))
-    weak = draw_views(rng, count, augment)
+    weak = draw(rng, count, augment)
     return np.concatenate([numbers, *([] if weak is None else [weak])], 1).astype(np.float32)
 
 
 def draw_all(
-    rng: np.random.Generator, count: int, augment: str, strengths: Sequence[str]
+    rng: np.random.Generator, count: int, augment: str, strengths: Sequence[str], draw: Draws
 ) -> list[np.ndarray | None]:
     """What the views of `count` samples are made of, each further one from a stream of its own.
 
     So the first view is the same whatever else a method asks for.
+
+    Args:
+        draw: draws weak views.
     """
-    first = draw_views(rng, count, augment)
+    first = draw(rng, count, augment)
     streams = rng.spawn(len(strengths) - 1) if len(strengths) > 1 else []
     return [
         first,
         *(
-            (draw_strong if strength == "strong" else draw_views)(stream, count, augment)
+            draw_strong(stream, count, augment, draw)
+            if strength == "strong"
+            else draw(stream, count, augment)
             for strength, stream in zip(strengths[1:], streams, strict=True)
         ),
     ]

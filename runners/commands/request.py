@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import networks
 from datasets.base import DataError
 from runners.cell.run_context import RunContext
 from runners.monitor.queue import plan_with_queue
@@ -133,12 +134,22 @@ Command = Callable[[Request], int]
 
 
 def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
-    """Raises UserError if a data set of these cells is missing or damaged."""
+    """Raises UserError if data, or a file of a noise, of these cells are missing or damaged."""
     for dataset in dict.fromkeys(cell.data_set for cell in selected):
         try:
             dataset.check(root)
         except DataError as error:
             raise UserError(f"{study}: axes.dataset: {error}") from error
+    for cell in {(cell.data, cell.noise_slug): cell for cell in selected}.values():
+        try:
+            cell.noise_model.check(cell.data_set, root)
+        except DataError as error:
+            raise UserError(f"{study}: axes.noise: {error}") from error
+    for network in dict.fromkeys(cell.protocol["network"] for cell in selected):
+        try:
+            networks.stamp(network)
+        except DataError as error:
+            raise UserError(f"{study}: protocol.network: {error}") from error
 
 
 def data_root(given: Path | None, study: Study) -> Path | None:

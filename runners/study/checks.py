@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import networks
-from datasets.base import DataError, Dataset
+from datasets.base import Dataset
 from methods.declaration import Privileges
 from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry, is_known
 from runners.study.fields import whole
@@ -127,13 +127,7 @@ def check_protocol(protocol: Protocol, tuning: bool, problems: Problems) -> None
         allowed = f"null or one of {', '.join(PRESETS)}"
         problems.refuse("protocol.preset", protocol.preset, allowed, PRESETS)
     if protocol.network is not None:
-        known = is_known(
-            protocol.network, "protocol.network", networks.REGISTRY, problems, "null or "
-        )
-        try:
-            _ = known and networks.stamp(protocol.network)
-        except DataError as error:
-            problems.add("protocol.network", str(error))
+        is_known(protocol.network, "protocol.network", networks.REGISTRY, problems, "null or ")
     wanted = {"step": "one epoch or more", "linear": "exactly one epoch"}.get(protocol.schedule)
     count = len(protocol.milestones)
     fits = {"step": count >= 1, "linear": count == 1}.get(protocol.schedule, count == 0)
@@ -167,6 +161,9 @@ def check_setting(
     elif needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
         problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
+    if resolved["augment"] == "resized_crop_flip" and not dataset.packed:
+        allowed = f"flip, crop_flip or crop_flip_vflip for {name}: resized crops are cut out of "
+        problems.refuse("protocol.augment", resolved["augment"], f"{allowed}packed images only")
     _check_sizes(dataset, resolved, problems)
 
 
@@ -183,6 +180,10 @@ def _check_noise(
             f"given or labels_file: true labels of {name} are not known (they are with a column "
             "clean_label, or labels: true)"
         )
+        problems.refuse("axes.noise", noise.slug, allowed)
+        return
+    if dataset.packed and "images" in noise.model.needs:
+        allowed = f"a noise that looks at no image: those of {name} are not in memory"
         problems.refuse("axes.noise", noise.slug, allowed)
         return
     try:

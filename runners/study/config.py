@@ -49,8 +49,7 @@ def load_study(
     if raw is None:
         raise ConfigError(list(problems.sentences))
     raw = _with_overrides(raw, overrides, problems)
-    if isinstance(raw.get("protocol"), dict):
-        raw["protocol"] = with_preset(raw["protocol"])
+    raw = with_preset(raw, problems)
     file = _validated(raw, problems)
     folders = [Path(path).parent / "tuned", TUNED] if tuned_folder is None else [tuned_folder]
     study = _expanded(file, Path(path).absolute().parent, tuning, folders, problems)

@@ -76,12 +76,13 @@ def protocol_for(
     if resolved["network"] is None:
         resolved["network"] = dataset.default_network
     if resolved["augment"] == "auto":
-        resolved["augment"] = "crop_flip" if dataset.augment else "none"
+        resolved["augment"] = dataset.augment
     if resolved["clean_subset"] is None:
         needed = needing_clean_subset(variants)
         resolved["clean_subset"] = dataset.clean_subset if needed else 0
     if resolved["batch_size"] is None:
-        taken = ("dev",) if dataset.own_clean_counts else ("clean_subset", "clean_val", "dev")
+        # Without the development images: what was tuned is used with the same batch.
+        taken = () if dataset.own_clean_counts else ("clean_subset", "clean_val")
         left = dataset.n_train - sum(resolved[part] for part in taken)
         left -= int(Fraction(str(resolved["noisy_val"])) * max(0, left))
         resolved["batch_size"] = min(LARGEST_BATCH, max(2, left // LEAST_UPDATES))

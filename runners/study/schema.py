@@ -101,8 +101,12 @@ class Protocol(_Section):
         json_schema_extra=_allowed("a list of ascending epochs, each a whole number at least 1"),
     )
     gamma: Real = Field(0.1, gt=0, le=1, description="Factor of the step schedule.")
-    augment: Literal["auto", "none", "crop_flip", "crop_flip_vflip"] = Field(
-        "auto", description="auto: crop_flip (pad 4, crop, flip) from 32x32 on, else none."
+    augment: Literal[
+        "auto", "none", "flip", "crop_flip", "crop_flip_vflip", "resized_crop_flip"
+    ] = Field(
+        "auto",
+        description="auto: what the field does: crop_flip (pad 4, or of a packed image whatever it "
+        "has more; crop; flip) from 32x32 on, else none. resized_crop_flip: of packed images.",
     )
     clean_subset: Whole | None = Field(
         None, ge=0, le=10_000_000, description="Clean images; null takes the data set's default."

@@ -138,8 +138,9 @@ def test_the_tuned_file_holds_the_best_draw_and_under_what_it_was_found(tuned):
         "fine_tune": {"lr_factor": best["fine_tune"]["lr_factor"]},
         "mw_net": {"lr": 0.002},  # tuned before, and no part of this run
     }
+    of_study = cells(load_study(tuned.folder / "study.yaml"))[0].protocol["batch_size"]
     assert under["gce"] == {
-        "network": "small_cnn", "epochs": 1, "lr": 0.05, "batch_size": 128, "clean_subset": 8,
+        "network": "small_cnn", "epochs": 1, "lr": 0.05, "batch_size": of_study, "clean_subset": 8,
         "noises": ["symmetric-0.4"], "seeds": [100, 101], "draws": 3,
         "results_version": RESULTS_VERSION,
     }  # fmt: skip

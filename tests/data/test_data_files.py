@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import datasets
-from datasets import base, fashion_mnist
+from datasets import fashion_mnist, files
 from datasets.base import DataError
 
 FULL = datasets.get("fashion_mnist")
@@ -18,7 +18,7 @@ FULL = datasets.get("fashion_mnist")
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path):
     """A machine that has no data outside the repository."""
-    monkeypatch.setattr(base, "REPOSITORY", tmp_path / "repository")
+    monkeypatch.setattr(files, "REPOSITORY", tmp_path / "repository")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
     return tmp_path

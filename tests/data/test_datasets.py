@@ -67,7 +67,7 @@ def test_facts_of_a_data_set_fit_together(name):
     assert dataset.asymmetric_map.items() <= set(itertools.permutations(range(dataset.classes), 2))
     small = dataset.size < 32
     assert dataset.default_network == ("small_cnn" if small else "cnn8")
-    assert dataset.augment == (not small)
+    assert dataset.augment == ("none" if small else "crop_flip")
 
 
 @pytest.mark.parametrize("name", datasets.names())

@@ -153,9 +153,10 @@ def test_a_disk_that_fills_up_stops_the_pool_and_the_same_command_goes_on(made, 
 
 MOMENTS = {
     "study.json": ("before", 0),
-    "leases": ("before", 3),
-    "noise": ("before", 4),
-    "epochs.running.jsonl": ("before", 5),
+    "places.json": ("before", 3),
+    "leases": ("before", 4),
+    "noise": ("before", 5),
+    "epochs.running.jsonl": ("before", 6),
     "epochs.running.jsonl in between": ("IN_STEP", 0),
     "log.txt": ("IN_STEP", 1),
     "checkpoint.pt": ("IN_STEP", 2),

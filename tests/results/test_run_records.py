@@ -200,10 +200,10 @@ def test_samples_hold_one_row_a_training_image(finished, found):
         with np.load(cell_folder(finished.results, label) / "samples.npz") as file:
             columns = dict(file)
         expected = {"index", "given_label", "prediction", "given_probability"}
-        expected |= {"passes", "mean_probability", "mean_margin"}
+        expected |= {"passes", "mean_probability", "mean_margin", "mean_prediction"}
         expected |= {"corrected_label"} if record["labels"] else set()
         expected |= {"clean_probability"} if record["selection"] else set()
-        means = {"mean_probability", "mean_margin"}
+        means = {"mean_probability", "mean_margin", "mean_prediction"}
         parts = {"noisy_val": {"index", "given_label", *means}, "test": means}
         other = {f"{part}_{name}" for part, names in parts.items() for name in names}
         assert set(columns) == expected | other
