@@ -19,7 +19,7 @@ from torch import Tensor
 from datasets.packed import PackedImages
 from runners.cell.streamed import StreamedSet, begun_ahead
 from runners.cell.transfer import upload
-from runners.cell.views import crop_and_flip, draw_all, draw_views, strong_view
+from runners.cell.views import crop_and_flip, draw_all, draw_views, normalised, strong_view
 
 Parts = tuple[Tensor, Tensor, Tensor]
 """Images (B, C, H, W) float, labels (B,) int64, index (B,) int64."""
@@ -76,7 +76,7 @@ class ImageSet:
         images = self.images[index]
         if views is not None:
             images = crop_and_flip(images, views)
-        return images * self.scale + self.shift, self.labels[index], index
+        return normalised(images, self.scale, self.shift), self.labels[index], index
 
     def views(
         self, index: Tensor, strengths: Sequence[str], draws: Sequence[Tensor | None]
@@ -101,7 +101,7 @@ class ImageSet:
         """All samples once, unaugmented, in batches of at most `size`."""
         index = torch.arange(len(self), device=self.labels.device)
         for start in range(0, len(self), size):
-            images = self.images[start : start + size] * self.scale + self.shift
+            images = normalised(self.images[start : start + size], self.scale, self.shift)
             yield images, self.labels[start : start + size], index[start : start + size]
 
 

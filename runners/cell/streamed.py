@@ -1,9 +1,10 @@
 """Image sets that do not fit on the device: JPEG files of a packed file, decoded ahead of the step.
 
-Threads decode each image once and cut its views out of it, since stored images have different
-sizes; batches are uploaded from pinned memory while earlier steps run; flips and normalising happen
-on the device. What a view is made of is drawn beforehand from the stream of its epoch or pass, so
-the view of a sample depends on seed, epoch and sample alone: not on threads, nor on a restart.
+Threads decode each image once and cut its views out of it, flipped: stored images have different
+sizes, and what is cut off need not be uploaded. Batches are uploaded from pinned memory while
+earlier steps run, and become floats on the device. What a view is made of is drawn beforehand from
+the stream of its epoch or pass, so the view of a sample depends on seed, epoch and sample alone:
+not on threads, nor on a restart.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,12 +22,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
+from torchvision.io import ImageReadMode
 
 from datasets.files import DataError
 from datasets.packed import PackedImages
 from runners.cell.transfer import upload
-from runners.cell.views import STRONG, strong_view
+from runners.cell.views import STRONG, normalised, strong_view
 
 CENTRE = -1.0
 """In place of a share of the room that a crop has: in the middle of it."""
@@ -40,8 +40,9 @@ AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 AT_ONCE = 8
 """Images that a thread takes together."""
 
-# torchvision 0.29 says so at every call that torchcodec will take its decoder's place.
-warnings.filterwarnings("ignore", "The image decoding", DeprecationWarning)
+_decode_jpeg = torch.ops.image.decode_jpeg
+"""The operator under `torchvision.io.decode_jpeg`, which from 0.29 on warns at every call that
+torchcodec will take its place; the warning costs 40 % of the time."""
 
 Batch = tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]
 Box = tuple[int, int, int, int]
@@ -160,7 +161,7 @@ class StreamedSet:
             _threads().submit(self._fill, index, weak, hosts, range(start, start + AT_ONCE))
             for start in range(0, len(index), AT_ONCE)
         ]
-        return functools.partial(self._finish, index, strengths, draws, weak, hosts, futures)
+        return functools.partial(self._finish, index, strengths, draws, hosts, futures)
 
     def _fill(
         self,
@@ -179,12 +180,17 @@ class StreamedSet:
                 if (high, wide) != (self.size, self.size):
                     shape = (self.size, self.size)
                     piece = F.interpolate(piece[None], shape, mode="bilinear", antialias=True)[0]
-                host[row] = piece
+                flips = (
+                    []
+                    if view is None
+                    else [a for a, f in zip((2, 1), view[FLIPS], strict=True) if f]
+                )
+                host[row] = piece.flip(flips) if flips else piece
 
     def _decoded(self, position: int) -> Tensor:
         content = torch.frombuffer(bytearray(self.images.jpeg(position)), dtype=torch.uint8)
         try:
-            return decode_jpeg(content, ImageReadMode.RGB)
+            return _decode_jpeg(content, ImageReadMode.RGB.value, False)
         except RuntimeError as error:
             raise DataError(f"{self.images.named(position)} is damaged: pack it again") from error
 
@@ -193,7 +199,6 @@ class StreamedSet:
         index: np.ndarray,
         strengths: Sequence[str],
         draws: Sequence[np.ndarray | None],
-        weak: Sequence[np.ndarray | None],
         hosts: Sequence[Tensor],
         futures: Sequence[Future],
     ) -> Batch:
@@ -201,13 +206,13 @@ class StreamedSet:
             future.result()
         device = self.labels.device
         views = []
-        for strength, drawn, box_of, host in zip(strengths, draws, weak, hosts, strict=True):
-            images = _flipped(upload(host, device), box_of)
+        for strength, drawn, host in zip(strengths, draws, hosts, strict=True):
+            images = upload(host, device)
             if strength == "strong":
                 light = upload(drawn[:, :STRONG], device)
                 views.append(strong_view(images, light, self.scale, self.shift))
             else:
-                views.append(images * self.scale + self.shift)
+                views.append(normalised(images, self.scale, self.shift))
         chosen = upload(index, device)
         return views[0], self.labels[chosen], chosen, tuple(views[1:])
 
@@ -228,12 +233,7 @@ def _weak(drawn: np.ndarray | None, strength: str) -> np.ndarray | None:
     return drawn[:, STRONG:] if drawn.shape[1] > STRONG else None
 
 
-def _flipped(images: Tensor, views: np.ndarray | None) -> Tensor:
-    """Images (B, C, H, W) flipped as their rows of `views` say."""
-    if views is None:
-        return images
-    for column, axis in ((2, 3), (3, 2)):
-        if views[:, column].any():
-            flip = upload(views[:, column] > 0, images.device)[:, None, None, None]
-            images = torch.where(flip, images.flip(axis), images)
-    return images
+def _flipped(image: Tensor, horizontal: float, vertical: float) -> Tensor:
+    """An image (C, H, W), flipped where the numbers are not 0."""
+    axes = [axis for axis, flip in ((2, horizontal), (1, vertical)) if flip]
+    return image.flip(axes) if axes else image

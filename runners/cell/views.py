@@ -74,6 +74,11 @@ def draw_all(
     ]
 
 
+def normalised(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Images (B, C, H, W) uint8 as float, times `scale` plus `shift`, both (C, 1, 1)."""
+    return images.float().mul_(scale).add_(shift)  # in place: a second large buffer costs more
+
+
 def crop_and_flip(images: Tensor, views: Tensor) -> Tensor:
     """Pads (B, C, H, W) by `PAD`, then crops and flips each image by its row of `views` (B, 4)."""
     count, channels, height, width = images.shape
