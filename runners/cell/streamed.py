@@ -40,13 +40,23 @@ AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 AT_ONCE = 8
 """Images that a thread takes together."""
 
-_decode_jpeg = torch.ops.image.decode_jpeg
-"""The operator under `torchvision.io.decode_jpeg`, which from 0.29 on warns at every call that
-torchcodec will take its place; the warning costs 40 % of the time."""
 
 Batch = tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]
 Box = tuple[int, int, int, int]
 """Top, left, height, width in pixels."""
+
+
+def decode(content: bytes) -> Tensor:
+    """A JPEG file as uint8 (3, H, W).
+
+    By the operator under `torchvision.io.decode_jpeg`, which from 0.29 on warns at every call that
+    torchcodec will take its place, and is slower by it.
+
+    Raises:
+        RuntimeError: it is no JPEG file, or damaged.
+    """
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    return torch.ops.image.decode_jpeg(data, ImageReadMode.RGB.value, False)
 
 
 def draw_boxes(rng: np.random.Generator, count: int, augment: str) -> np.ndarray | None:
@@ -188,9 +198,8 @@ class StreamedSet:
                 host[row] = piece.flip(flips) if flips else piece
 
     def _decoded(self, position: int) -> Tensor:
-        content = torch.frombuffer(bytearray(self.images.jpeg(position)), dtype=torch.uint8)
         try:
-            return _decode_jpeg(content, ImageReadMode.RGB.value, False)
+            return decode(self.images.jpeg(position))
         except RuntimeError as error:
             raise DataError(f"{self.images.named(position)} is damaged: pack it again") from error
 

@@ -51,6 +51,8 @@ def speed_numbers() -> set[str]:
     said = {f"{row[key]:.2f}" for row in rows for key in ("ratio_min", "ideal_ratio") if row[key]}
     for row in json.loads(read(SPEED / "cpu-epoch.json")):
         said |= {f"{100 * row[key]:.1f}" for key in ("overhead", "following")}
+    for row in json.loads(read(SPEED / "cpu-loading.json")):
+        said.add(f"{row['ratio']:.2f}")
     for row in json.loads(read(SPEED / "cpu-pool.json")):
         said |= {f"{row[key]:.2f}" for key in ("times_the_first", "times_the_last")}
     return said
@@ -118,13 +120,31 @@ def test_the_table_of_noise_that_looks_at_images_is_that_of_the_study():
 
 SETTINGS = {"0.2", "0.4", "0.6", "0.8", "0.45", "2.14", "2.9", "3.11", "3.12", "1.23", "4.0"}
 """Noise rates of studies, and versions."""
+PUBLISHED = {"38.5", "1.0", "0.1"}
+"""Of Clothing1M, and WebVision's version; and the share of images that packing does without."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
     measured = speed_numbers() | study_numbers() | tuning_numbers()
     measured |= decimals(" ".join([*official_rows(), *precision_lines()])) | own_numbers()
-    assert decimals(prose(read(page))) <= measured | SETTINGS
+    assert decimals(prose(read(page))) <= measured | SETTINGS | PUBLISHED
+
+
+def loading_table() -> list[str]:
+    """Images a second of each loader, out of `results/speed`."""
+    return [
+        f"| {row['loader']} | {row['images_a_second']:,} | {row['ratio']:.2f} |"
+        for row in json.loads(read(SPEED / "cpu-loading.json"))
+    ]
+
+
+def test_the_table_of_loaders_is_that_of_the_benchmark():
+    block = read(ROOT / "docs" / "data-and-noise.md").partition("<!-- loading -->")[2]
+    lines = block.partition("<!-- end")[0].strip().splitlines()
+    assert lines[2:] == loading_table()
+    rows = json.loads(read(SPEED / "cpu-loading.json"))
+    assert all(row["largest_difference"] == 0 for row in rows)
 
 
 def test_the_table_of_speed_is_that_of_the_file():
