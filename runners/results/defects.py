@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from typing import Any, NamedTuple
 
 from runners.results.record_model import Record, problem
-from runners.system.canonical import SCHEMA, sha256_of
+from runners.system.canonical import SCHEMA, canonical, sha256_of
+
+_CHECKSUM = ',"record_sha256":"'
 
 
-def find_defect(record: Any, folder: str) -> str | None:
-    """What is wrong with a record, as the end of a sentence; None if it is as it was written.
+class Examined(NamedTuple):
+    """A record as it was read.
+
+    Attributes:
+        wrong: what is wrong with it, as the end of a sentence; empty if it is as it was written.
+        record: its content; None if anything is wrong.
+    """
+
+    wrong: str
+    record: dict[str, Any] | None = None
+
+
+def as_text(record: dict[str, Any]) -> str:
+    """A record as a file: an entry a line in canonical order, then its checksum.
+
+    Without its ends of lines the text is the canonical one, so that it can be compared with its
+    checksum as it stands, which ten thousand cells feel.
+    """
+    lines = ",\n".join(f"{json.dumps(name)}:{canonical(record[name])}" for name in sorted(record))
+    return f'{{\n{lines}\n,"record_sha256":"{sha256_of(record)}"\n}}\n'
+
+
+def examine(text: str | None, folder: str) -> Examined:
+    """Reads a record and looks for what is wrong with it.
 
     Args:
-        record: as read, whatever it may be.
+        text: of the file; None if it is not there or cannot be read.
         folder: name of the cell's folder, which ends in the first digits of the key.
     """
+    try:
+        record = None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        record = None
     if not isinstance(record, dict):
-        return "cannot be read: it is no whole JSON document"
+        return Examined("cannot be read: it is no whole JSON document")
     schema = record.get("schema")
     if type(schema) is not int or schema != SCHEMA:
         shown = repr(schema)[:20] if isinstance(schema, int | float | str) else "of another kind"
-        return f"has schema {shown}; this version of the suite reads {SCHEMA}"
-    if not is_intact(record):
-        return "does not match its checksum: it was changed after it was written"
-    if wrong := problem(Record, record):
-        return f"is not as records are: {wrong}"
+        return Examined(f"has schema {shown}; this version of the suite reads {SCHEMA}")
+    if not _is_as_written(text):  # else it was validated before it was written
+        if not is_intact(record):
+            return Examined("does not match its checksum: it was changed after it was written")
+        if wrong := problem(Record, record):
+            return Examined(f"is not as records are: {wrong}")
     # The label in a folder's name may change, the digits of the key behind it do not.
     if record["key"][:8] != folder.rpartition("__")[2]:
-        return f"is the record of another cell, whose key begins with {record['key'][:8]!r}"
-    return None
+        key = record["key"][:8]
+        return Examined(f"is the record of another cell, whose key begins with {key!r}")
+    return Examined("", record)
+
+
+def _is_as_written(text: str) -> bool:
+    """Whether the text of a file is one that `as_text` makes, with its checksum."""
+    content, _, digest = text.replace("\n", "").rpartition(_CHECKSUM)
+    return hashlib.sha256(f"{content}}}".encode()).hexdigest() + '"}' == digest
 
 
 def is_intact(record: dict[str, Any]) -> bool:

@@ -39,25 +39,22 @@ class Fingerprints:
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self._code: dict[tuple[str, ...], str] = {}
-        self._data: dict[str, str | None] = {}
-        self._of_cell: dict[str, str] = {}
+        self._data: dict[tuple[str, ...], str | None] = {}
+        self._whole: dict[tuple[str, ...], str] = {}
 
     def __getitem__(self, cell: Cell) -> str:
-        if cell.key not in self._of_cell:
-            self._of_cell[cell.key] = self._find(cell)
-        return self._of_cell[cell.key]
-
-    def _find(self, cell: Cell) -> str:
-        data_set, network = cell.dataset_name, cell.protocol["network"]
-        inside = str([cell.noise.get(name) for name in ("name", "noise", "from")])
-        parts = (cell.method, network, data_set, inside)
-        if parts not in self._code:
-            self._code[parts] = provenance.fingerprint(sources(cell))
-        places = [cell.dataset_places, cell.noise_places]
-        data = str([cell.dataset_config, cell.noise, places])
-        if data not in self._data:
-            self._data[data] = data_stamp(cell, self.root)
-        return with_stamp(self._code[parts], self._data[data])
+        # In one study a label stands for one data set, and a slug for one noise.
+        data = cell.dataset, cell.noise_slug, cell.protocol["network"]
+        where = (*data, cell.method)
+        if where not in self._whole:
+            inside = str([cell.noise.get(name) for name in ("name", "noise", "from")])
+            parts = (cell.method, cell.protocol["network"], cell.dataset_name, inside)
+            if parts not in self._code:
+                self._code[parts] = provenance.fingerprint(sources(cell))
+            if data not in self._data:
+                self._data[data] = data_stamp(cell, self.root)
+            self._whole[where] = with_stamp(self._code[parts], self._data[data])
+        return self._whole[where]
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def make_plan(cells: Sequence[Cell], study: StudyFolder) -> Plan:
     statuses, times = {}, defaultdict(list)
     neighbourhoods = {}
     for cell in cells:
-        neighbourhoods[cell.name] = cell.dataset, cell.method, str(cell.protocol)
+        neighbourhoods[cell.name] = cell.dataset, cell.method  # of one protocol in a study
         status = study.cell(cell.name).status(fingerprints[cell])
         statuses[cell.name] = status
         if status.seconds is not None:

@@ -182,10 +182,6 @@ def _check_noise(
         )
         problems.refuse("axes.noise", noise.slug, allowed)
         return
-    if dataset.packed and "images" in noise.model.needs:
-        allowed = f"a noise that looks at no image: those of {name} are not in memory"
-        problems.refuse("axes.noise", noise.slug, allowed)
-        return
     try:
         matrix = noise.model.transition_matrix(dataset)
     except ValueError as error:

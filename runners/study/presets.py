@@ -126,7 +126,7 @@ def with_preset(raw: dict[str, Any], problems: Problems) -> dict[str, Any]:
     preset = named.get("preset") if isinstance(named, dict) else None
     if not isinstance(preset, str) or preset not in PRESETS or not isinstance(axes, dict):
         return raw
-    of_dataset = OF_DATASET.get(preset, {})
+    of_dataset: dict[str | None, Any] = {**OF_DATASET.get(preset, {})}
     given = axes.get("dataset")
     entries = given if isinstance(given, list) else [given]
     names = {_name(entry) for entry in entries}
@@ -134,6 +134,7 @@ def with_preset(raw: dict[str, Any], problems: Problems) -> dict[str, Any]:
         own = " and ".join(sorted(map(str, names)))
         allowed = f"a preset of its own for each of {own}: one data set a study"
         problems.refuse("protocol.preset", preset, allowed)
+        names = {None}
     protocol, parameters = of_dataset.get(next(iter(names)), ({}, {}))
     preset_keys = PRESETS[preset] | protocol
     filled = {"hparams": "paper", **preset_keys, **named}

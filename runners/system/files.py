@@ -125,7 +125,16 @@ def _listed(value: Any) -> str:
 def read_json(path: Path) -> Any | None:
     """The value in a JSON file; None if there is no such file or it is not whole."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path)
+        return None if text is None else json.loads(text)
+    except UNREADABLE:
+        return None
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a file; None if there is no such file or it is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
     except UNREADABLE:
         return None
 

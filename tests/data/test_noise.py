@@ -122,6 +122,37 @@ def test_an_images_place_in_the_file_does_not_change_its_risk(name, exact):
         assert wrong.min() > 0.05 and wrong.max() < 0.8
 
 
+ROWS = [[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 0.5, 0.5], [1, 0, 0, 0]]
+IMAGE_INDEPENDENT = {
+    "class_map": ("cifar10", {"map": {"cat": "dog", "ship": "truck"}, "rate": 0.4}),
+    "matrix": ("simulated", {"rows": ROWS}),
+    "asymmetric_superclass": ("cifar100", {"rate": 0.4}),
+    "asymmetric_blocks": ("cifar100", {"rate": 0.4}),
+    "dividemix": ("cifar10", {"rate": 0.4}),
+    "human_twin": ("cifar10", {"labels": "worst"}),
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_INDEPENDENT)
+def test_noise_that_looks_at_no_image_is_the_same_wherever_an_image_stands(name):
+    dataset, parameters = IMAGE_INDEPENDENT[name]
+    dataset, model = datasets.get(dataset), noise.of({"name": name, **parameters})
+    ordered = np.repeat(np.arange(dataset.classes), 200)
+    shuffled = np.random.default_rng(5).permutation(ordered)
+    found = []
+    for labels in (ordered, shuffled):
+        first = np.zeros(len(labels), bool)  # the first half of each class, by position
+        for k in range(dataset.classes):
+            first[np.flatnonzero(labels == k)[:100]] = True
+        draws = [model.corrupt(labels, dataset, np.random.default_rng(s)) for s in range(40)]
+        for half in (first, ~first):
+            drawn = np.concatenate([each[half] for each in draws])
+            _, matrix = statistics.realised(np.tile(labels[half], 40), drawn, dataset.classes)
+            found.append(matrix)
+    for matrix in found[1:]:
+        assert np.abs(matrix - found[0]).max() < 0.06
+
+
 @few
 @given(st.sampled_from(CLASS_MODELS), rates, seeds, st.integers(1, 300))
 def test_exact_noise_flips_the_rounded_number_of_every_affected_class(name, rate, seed, per_class):

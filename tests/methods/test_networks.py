@@ -9,7 +9,7 @@ from torchvision.models import get_model
 
 import networks
 from datasets.base import DataError
-from tests.helpers.study_files import problems
+from runners.run_grid import main
 
 STUDY = "study: s\naxes: {dataset: simulated, noise: clean, method: gce, seed: 1}\n"
 
@@ -43,10 +43,16 @@ def test_pretrained_weights_are_taken_with_a_new_last_layer(weights):
     assert torch.equal(grey.features(one), network.features(one.repeat(1, 3, 1, 1)))
 
 
-def test_missing_damaged_and_ambiguous_weights_are_one_sentence(weights, tmp_path):
+def test_missing_damaged_and_ambiguous_weights_are_one_sentence(weights, tmp_path, capsys):
     file, _ = weights
-    (sentence,) = problems(tmp_path, STUDY, "protocol.network='pretrained:resnet50'")
-    assert "its weights (resnet50-*.pth of torchvision) are not there" in sentence
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    line = [str(study), "--results", str(tmp_path), "--set", "protocol.network=pretrained:resnet50"]
+    assert main([*line, "--plan"]) == 0  # also where the weights are on another machine
+    assert main(line) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "protocol.network: network pretrained:resnet50: its weights (resnet50-*.pth" in sentence
+    assert "are not there" in sentence
     other = file.with_name("resnet18-00000000.pth")
     other.write_bytes(file.read_bytes())
     with pytest.raises(DataError, match="has several: must be one of"):
@@ -60,3 +66,11 @@ def test_a_resnet_makes_large_images_smaller_at_once(size, side):
     body = networks.build("resnet18", 3, size, 4).body
     before_pooling = body[:-2]
     assert before_pooling(torch.zeros(2, 3, size, size)).shape == (2, 512, side, side)
+
+
+def test_a_network_of_a_package_that_is_missing_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(networks, "NEEDED", {"inception_resnet_v2": "no_such_package"})
+    sentence = "inception_resnet_v2 needs no_such_package, which is not installed: pip install"
+    with pytest.raises(DataError, match=sentence):
+        networks.stamp("inception_resnet_v2")
+    assert networks.stamp("resnet50") == ""

@@ -156,5 +156,5 @@ def test_a_record_made_by_other_code_is_stale_and_an_altered_one_damaged(tmp_pat
     assert folder.status("today").state == State.STALE
     assert folder.status("yesterday of other data").state == State.STALE
     assert folder.status("yesterday ?").state == State.DONE  # the data are gone: who knows
-    folder.record.write_text(folder.record.read_text().replace('"total_s": 0.5', '"total_s": 0.9'))
+    folder.record.write_text(folder.record.read_text().replace('"total_s":0.5', '"total_s":0.9'))
     assert folder.status("yesterday").state == State.DAMAGED

@@ -57,7 +57,7 @@ def test_a_damaged_result_is_not_taken_over(folder, change):
     (cell,) = folder.glob("results/*/cells/*cross_entropy*")
     if change == "record":
         record = (cell / "record.json").read_text()
-        (cell / "record.json").write_text(record.replace('"track": "fair"', '"track": "paper"'))
+        (cell / "record.json").write_text(record.replace('"track":"fair"', '"track":"paper"'))
     else:
         (cell / "samples.npz").unlink()
     done = run(folder, METHODS, "--set", "study=third")

@@ -16,7 +16,7 @@ from datasets import noise
 from runners.cell.schedule import learning_rate
 from runners.study.config import load_study
 from runners.study.grid import cells
-from runners.study.presets import PRESETS
+from runners.study.presets import OF_DATASET, PRESETS
 from runners.system.errors import ConfigError
 from tests.helpers.study_files import STUDY, load, problems
 
@@ -142,6 +142,27 @@ def test_a_preset_is_the_paper_track_and_the_study_wins_over_it(tmp_path, preset
                          "protocol.hparams=default", *small))  # fmt: skip
     assert (cell.track, cell.protocol["milestones"]) == ("paper", [])
     assert set(cell.hparams_source.values()) == {"default"}
+
+
+@pytest.mark.parametrize("name", sorted(OF_DATASET["metalabelnet"]))
+def test_the_papers_preset_has_its_own_splits_and_transforms_of_photographs(tmp_path, name):
+    protocol, parameters = OF_DATASET["metalabelnet"][name]
+    text = f"study: s\naxes: {{dataset: {name}, noise: given, method: metalabelnet, seed: 1}}\n"
+    (cell,) = cells(load(tmp_path, text, "protocol.preset=metalabelnet"))
+    assert parameters.items() <= cell.dataset_config.items()
+    assert protocol.items() <= cell.protocol.items()
+    assert (cell.protocol["augment"], cell.protocol["noisy_val"]) == ("flip", 0.0)
+    named = f"axes.dataset=[{{name: {name}, fit: short}}]"
+    (cell,) = cells(load(tmp_path, text, "protocol.preset=metalabelnet", named, "protocol.lr=0.5"))
+    assert cell.dataset_config["fit"] == "short" and cell.protocol["lr"] == 0.5
+    two = f"axes.dataset=[{name}, fashion_mnist_mini]"
+    sentence, *_ = problems(tmp_path, text, "protocol.preset=metalabelnet", two)
+    assert "protocol.preset" in sentence and "one data set a study" in sentence
+
+
+def test_resized_crops_are_for_packed_images_only(tmp_path):
+    (sentence,) = problems(tmp_path, STUDY, "protocol.augment=resized_crop_flip")
+    assert "protocol.augment" in sentence and "packed images only" in sentence
 
 
 def test_a_development_set_is_accepted_in_tuning_runs_only(tmp_path):
