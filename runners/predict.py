@@ -152,9 +152,12 @@ def _images(folder: Path) -> list[str]:
 
 def _read(folder: Path, name: str, dataset: Dataset) -> tuple[str, np.ndarray | None]:
     """The image as the study saw its own; None, said on stderr, where it cannot be read."""
-    fit = getattr(dataset.parameters, "fit", "crop")
+    fit = "stretch" if getattr(dataset.parameters, "fit", "") == "stretch" else "crop"
+    stored = dataset.parameters.stored if dataset.packed else dataset.size
+    middle = slice(round((stored - dataset.size) / 2), round((stored + dataset.size) / 2))
     try:
-        return name, square((folder / name).read_bytes(), dataset.size, dataset.channels, fit)
+        image = square((folder / name).read_bytes(), stored, dataset.channels, fit)
+        return name, image[:, middle, middle]
     except BROKEN as error:
         print(f"left out: {folder / name} cannot be read ({error})", file=sys.stderr)
         return name, None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,8 +14,11 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional
 
 import datasets
+from analysis import suspects
 from datasets import files, prepare
 from datasets.base import DataError
+from datasets.clothing1m import CLASS_NAMES
+from runners import predict
 from runners.cell import streamed
 from runners.cell.batches import EndlessBatches, epoch_batches, image_set
 from runners.cell.build import load_data
@@ -237,3 +242,28 @@ def test_two_methods_run_on_a_miniature_of_each_layout(name, tmp_path, monkeypat
     for record in found.values():
         assert record["noise"]["realised_rate"] is None  # nobody has said all true labels
         assert 0 <= record["accuracy"]["last"]["test"] <= 1
+
+
+def test_new_images_are_seen_as_packed_ones_and_suspects_are_listed(root, tmp_path, monkeypatch):
+    study = study_on(tmp_path, "clothing1m", ["cross_entropy"], epochs=6)
+    results = ["--results", str(tmp_path / "r")]
+    data = ["--data", str(root)]
+    assert (
+        main([str(study), *results, *data, "--workers", "0", "--set", "run.keep_weights=true"]) == 0
+    )
+    out = tmp_path / "predicted.csv"
+    line = [str(tmp_path / "r" / "s"), str(root / "clothing1m"), "--out", str(out)]
+    assert predict.run(predict.parser().parse_args(line)) == 0
+    with out.open(newline="", encoding="utf-8") as file:
+        predicted = {row["path"]: row["predicted"] for row in csv.DictReader(file)}
+    dataset = datasets.get("clothing1m", {"stored": STORED})
+    paths, labels = dataset.opened(root).paths("test"), dataset.load(root).test_labels
+    right = [predicted[p] == CLASS_NAMES[k] for p, k in zip(paths, labels, strict=True)]
+    accuracy = records(tmp_path / "r")["cross_entropy"]["accuracy"]["last"]["test"]
+    assert accuracy > 0.3 and abs(sum(right) / len(right) - accuracy) < 0.15
+    monkeypatch.setattr(sys, "argv", ["suspects.py", str(tmp_path / "r" / "s"), *data])
+    suspects.main()
+    with (tmp_path / "r" / "s" / "suspects.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(int(row["index"]) for row in rows) == list(range(112))
+    assert (tmp_path / "r" / "s" / "suspects.png").stat().st_size > 10_000
