@@ -1,8 +1,9 @@
 """Compares the suite's losses and steps with vectors: `python tests/check_reference.py FOLDER`.
 
-Loads every `gce*.npz`, `co_teaching*.npz`, `mw_net*.npz` and `metalabelnet*.npz` of the folder,
-computes the same quantities in float64 with the methods of the suite, and prints the largest
-absolute difference per quantity. Exit code 1 if one is above 1e-8, 2 if there is nothing to check.
+Loads every file of the folder whose name begins with that of a check (`CHECKS`), computes the same
+quantities in float64 with the methods of the suite, and prints the largest absolute difference per
+quantity; a file without a check is named. Exit code 1 if a difference is above 1e-8, 2 if there is
+nothing to check.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import co_teaching, gce, metalabelnet, mw_net
-from methods.base import Batch, Method, Task
+from methods import bootstrap, co_teaching, elr, gce, metalabelnet, mw_net, nce_rce, sce
+from methods.base import Batch, LossMethod, Method, Task
 from methods.declaration import Privileges
 from methods.lookahead import LookAhead
 
@@ -166,11 +167,88 @@ def check_metalabelnet(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         yield f"net_grad.{name}", parameter.grad
 
 
+def _slope(loss: Tensor, logits: Tensor) -> Tensor:
+    return torch.autograd.grad(loss, logits, retain_graph=True)[0]
+
+
+def _loss_only(kind: type[Method], hparams: Any, logits: Tensor, labels: Tensor) -> LossMethod:
+    """A method that is a loss, its network of no concern."""
+    classes = logits.shape[1]
+    vectors = {"x": logits, "y": labels, "x_meta": logits, "y_meta": labels}
+    vectors |= {"inner_lr": torch.tensor(0.1)}
+    vectors |= {"net.weight": torch.eye(classes), "net.bias": torch.zeros(classes)}
+    return _method(kind, hparams, vectors, nn.Linear(classes, classes), classes)
+
+
+def check_sce(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    hparams = sce.Hparams(alpha=float(v["alpha"]), beta=float(v["beta"]))
+    for prefix, suffix in (("", ""), ("extreme_", "_pytorch_reproduction")):
+        logits, labels = v[f"{prefix}logits"].clone().requires_grad_(), v[f"{prefix}labels"]
+        loss = _loss_only(sce.SCE, hparams, logits, labels).loss(logits, labels, labels)
+        yield f"{prefix}loss{suffix}", loss
+        yield f"{prefix}grad{suffix}", _slope(loss, logits)
+    yield "cross_entropy", F.cross_entropy(v["logits"], v["labels"])
+    yield "reverse_cross_entropy", sce.reverse_cross_entropy(v["logits"], v["labels"]).mean()
+
+
+def check_robust_losses(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    logits, labels = v["logits"].clone().requires_grad_(), v["labels"]
+    found = {
+        "rce": sce.reverse_cross_entropy(logits, labels).mean(),
+        "nce": nce_rce.normalised_cross_entropy(logits, labels).mean(),
+        "gce07": gce.lq_loss(logits, labels, 0.7).mean(),
+    }
+    for name, kind, alpha, beta in (
+        ("sce_a0p1_b1", sce, 0.1, 1.0),
+        ("sce_a6_b0p1", sce, 6.0, 0.1),
+        ("nce1_rce1", nce_rce, 1.0, 1.0),
+        ("nce10_rce0p1", nce_rce, 10.0, 0.1),
+    ):
+        method = sce.SCE if kind is sce else nce_rce.NceRce
+        own = _loss_only(method, kind.Hparams(alpha=alpha, beta=beta), logits.detach(), labels)
+        found[name] = own.loss(logits, labels, labels)
+    for name, loss in found.items():
+        yield name, loss
+        yield f"{name}.grad", _slope(loss, logits)
+
+
+def check_bootstrap(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    for name, hard in (("soft", False), ("hard", True)):
+        logits = v["logits"].clone().requires_grad_()
+        losses = bootstrap.bootstrap_losses(logits, v["labels"], float(v[f"{name}_beta"]), hard)
+        yield f"{name}_losses", losses
+        yield f"{name}_loss", losses.mean()
+        yield f"{name}_grad", _slope(losses.mean(), logits)
+
+
+def check_elr(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    hparams = elr.Hparams(beta=float(v["beta"]), lam=float(v["lam"]))
+    count, classes = v["t0.target_after"].shape
+    store = torch.zeros(count, classes), torch.zeros(count, dtype=torch.int64)
+    method = _loss_only(elr.ELR, hparams, *store)
+    step = 0
+    while f"t{step}.logits" in v:
+        own = _part(v, f"t{step}.")
+        logits = own["logits"].clone().requires_grad_()
+        loss = method.loss(logits, own["labels"], own["index"])
+        yield f"t{step}.loss", loss
+        yield f"t{step}.grad", _slope(loss, logits)
+        yield f"t{step}.target_after", method.targets.clone()
+        cross_entropy = F.cross_entropy(logits, own["labels"])
+        yield f"t{step}.cross_entropy", cross_entropy
+        yield f"t{step}.regularizer", (loss - cross_entropy) / hparams.lam
+        step += 1
+
+
 CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "gce": check_gce,
     "co_teaching": check_co_teaching,
     "mw_net": check_mw_net,
     "metalabelnet": check_metalabelnet,
+    "sce": check_sce,
+    "robust_losses": check_robust_losses,
+    "bootstrap": check_bootstrap,
+    "elr": check_elr,
 }
 
 
@@ -193,7 +271,11 @@ def main() -> int:
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
         print("usage: python tests/check_reference.py FOLDER (a folder of .npz files)")
         return 2
-    files = sorted(p for name in CHECKS for p in Path(sys.argv[1]).glob(f"{name}*.npz"))
+    everything = sorted(Path(sys.argv[1]).glob("*.npz"))
+    files = [path for path in everything if path.name.startswith(tuple(CHECKS))]
+    for path in everything:
+        if path not in files:
+            print(f"no check for file {path.name}")
     if not files:
         print(f"{sys.argv[1]} holds no file to check: must hold one of {', '.join(CHECKS)} *.npz")
         return 2

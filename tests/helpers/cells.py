@@ -122,6 +122,10 @@ class Linear(nn.Linear):
             super().__init__(inputs, classes, dtype=torch.float64)
         self.feature_width = inputs
 
+    @property
+    def head(self) -> nn.Module:
+        return self
+
     def features(self, x: Tensor) -> Tensor:
         return x
 

@@ -1,0 +1,47 @@
+"""Mixup (Zhang et al., ICLR 2018, arXiv 1710.09412).
+
+Every batch is mixed with a shuffled copy of itself: images lambda x + (1 - lambda) x', and the loss
+in the same shares of both labels, lambda ~ Beta(alpha, alpha), one a batch. Large alpha is the
+paper's own answer to noisy labels (8 and 32 there).
+
+The images that the network sees are mixed ones: nothing is followed of a single image in training.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from methods.base import Batch, Method, register
+from methods.declaration import Declaration, Hyperparameters, LogUniform, hparam
+
+
+class Hparams(Hyperparameters):
+    alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.1, 100))  # CIFAR
+
+
+DECLARATION = Declaration("mixup", "Mixup", Hparams)
+
+
+@register(DECLARATION)
+class Mixup(Method):
+    """Mean cross-entropy of mixed images, in the shares of their labels."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        super().begin_epoch(epoch)
+        # Drawn on the host for a whole epoch: the same on every device, and no step waits for it.
+        alpha, steps = self.hparams.alpha, self.task.steps_per_epoch
+        self.shares = self.rng.beta(alpha, alpha, steps).tolist()
+        keys = self.rng.random((steps, self.task.n_train // steps), dtype=np.float32)
+        self.keys = torch.from_numpy(keys).to(self.task.noisy_labels.device)
+        self.taken = 0
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        share = self.shares[self.taken]
+        order = self.keys[self.taken, : len(batch.labels)].argsort()
+        self.taken += 1
+        logits = self.network(share * batch.images + (1 - share) * batch.images[order])
+        loss = share * F.cross_entropy(logits, batch.labels)
+        loss = loss + (1 - share) * F.cross_entropy(logits, batch.labels[order])
+        self.update(loss)
+        return {"loss": loss.detach()}

@@ -1,0 +1,172 @@
+"""Losses of one formula, and controls: numbers worked out by hand, and what each leaves alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from methods import bootstrap
+from methods.base import Batch
+from tests.helpers.cells import batch, granted_task, make_cell, ready, tiny_method, tiny_task
+
+# Softmax of these: (1/2, 1/4, 1/4) and (1/8, 3/4, 1/8).
+P = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], dtype=torch.float64)
+LOGITS = P.log() + 3
+LABELS, INDEX = torch.tensor([0, 2]), torch.arange(2)
+CE = np.array([math.log(2), math.log(8)])
+REVERSE = -math.log(1e-4) * (1 - np.array([0.5, 0.125]))
+
+
+def loss_of(name, **hparams):
+    return tiny_method(name, **hparams).loss(LOGITS, LABELS, INDEX).item()
+
+
+def test_sce_adds_cross_entropy_and_its_reverse():
+    assert loss_of("sce") == pytest.approx(0.1 * CE.mean() + REVERSE.mean())
+    assert loss_of("sce", alpha=6.0, beta=0.1) == pytest.approx((6 * CE + 0.1 * REVERSE).mean())
+
+
+def test_nce_divides_by_the_sum_over_all_labels():
+    total = np.array([math.log(2) + 2 * math.log(4), 2 * math.log(8) + math.log(4 / 3)])
+    assert loss_of("nce_rce") == pytest.approx((CE / total + REVERSE).mean())
+    expected = (10 * CE / total + 0.1 * REVERSE).mean()
+    assert loss_of("nce_rce", alpha=10.0, beta=0.1) == pytest.approx(expected)
+
+
+def test_bootstrap_mixes_the_given_label_with_the_networks_own():
+    entropy = -(P * P.log()).sum(1).numpy()
+    assert loss_of("bootstrap") == pytest.approx((0.95 * CE + 0.05 * entropy).mean())
+    own = -np.log([0.5, 0.75])
+    assert loss_of("bootstrap", beta=0.8, hard=True) == pytest.approx((0.8 * CE + 0.2 * own).mean())
+
+
+def test_the_gradient_flows_through_both_places_of_a_soft_prediction_and_not_a_hard_one():
+    logits = LOGITS.clone().requires_grad_()
+    for hard in (False, True):
+        losses = bootstrap.bootstrap_losses(logits, LABELS, 0.0, hard)
+        (found,) = torch.autograd.grad(losses.sum(), logits)
+        log_p = P.log()
+        inner = (P * log_p).sum(1, keepdim=True)
+        soft = -P * (log_p - inner)
+        expected = P - F.one_hot(P.argmax(1), 3) if hard else soft
+        torch.testing.assert_close(found, expected)
+
+
+def test_label_smoothing_gives_every_class_a_share():
+    uniform = -P.log().mean(1).numpy()
+    assert loss_of("label_smoothing") == pytest.approx((0.9 * CE + 0.1 * uniform).mean())
+
+
+def test_elr_keeps_an_average_of_predictions_and_adds_its_agreement():
+    method = tiny_method("elr", beta=0.6, lam=2.0)
+    index = torch.tensor([1, 4])
+    first, again = 0.4 * P, 0.6 * 0.4 * P + 0.4 * P
+    for targets in (first, again):
+        loss = method.loss(LOGITS, LABELS, index)
+        agreement = (targets * P).sum(1)
+        expected = CE.mean() + 2 * torch.log(1 - agreement).mean().item()
+        assert loss.item() == pytest.approx(expected)
+        torch.testing.assert_close(method.targets[index], targets.to(method.targets.dtype))
+    assert not method.targets[[0, 2, 3, 5]].any()
+    corrected = method.corrected_labels()
+    torch.testing.assert_close(corrected[index], P.to(corrected.dtype))
+    assert torch.equal(corrected[0], torch.eye(3)[0].to(corrected.dtype))  # never seen: as given
+
+
+def test_the_term_of_elr_pulls_towards_the_target():
+    method = tiny_method("elr", lam=5.0)
+    logits = LOGITS.clone().requires_grad_()
+    (found,) = torch.autograd.grad(method.loss(logits, LABELS, INDEX), logits)
+    targets = (0.3 * P).requires_grad_(False)
+    agreement = (targets * P).sum(1, keepdim=True)
+    slope = -targets / (1 - agreement)  # of log(1 - <t, p>) in p
+    through = P * (slope - (slope * P).sum(1, keepdim=True))
+    expected = (P - F.one_hot(LABELS, 3) + 5 * through) / 2
+    torch.testing.assert_close(found, expected)
+
+
+def test_mixup_mixes_images_and_shares_of_labels_in_the_order_that_was_drawn():
+    data = batch(6)
+    method = tiny_method("mixup", task=tiny_task(epochs=1))
+    method.begin_epoch(0)
+    assert method.keys.shape == (1, 6) and 0 <= method.shares[0] <= 1
+    method.shares, share = [0.3], 0.3
+    order = method.keys[0].argsort()
+    mixed = 0.3 * data.images + 0.7 * data.images[order]
+    log_p = method.network(mixed).log_softmax(1)
+    own, other = (F.nll_loss(log_p, labels) for labels in (data.labels, data.labels[order]))
+    expected = share * own + 0.7 * other
+    before = method.network.weight.detach().clone()
+    (slope,) = torch.autograd.grad(expected, method.network.weight)
+    assert method.step(data)["loss"].item() == pytest.approx(expected.item())
+    torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
+
+
+def test_noisy_and_clean_images_are_trained_on_together():
+    clean, noisy = batch(3), batch(6)
+    method = tiny_method("cross_entropy_plus_clean", task=granted_task(clean), weight=3.0)
+    losses = [F.cross_entropy(method.network(b.images), b.labels) for b in (noisy, clean)]
+    expected = (losses[0] + 3 * losses[1]) / 4
+    before = method.network.weight.detach().clone()
+    (slope,) = torch.autograd.grad(expected, method.network.weight)
+    assert method.step(noisy)["loss"].item() == pytest.approx(expected.item())
+    torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
+
+
+def trained(name, epochs, **hparams):
+    case = ready(make_cell(name, epochs=epochs, batch_size=100, hparams=hparams))
+    case.train()
+    return case.method
+
+
+def test_a_linear_probe_moves_the_last_layer_alone_after_the_warm_up():
+    warm = trained("linear_probe", 4, warmup=0.5)
+    plain = ready(make_cell("linear_probe", epochs=4, batch_size=100, hparams={"warmup": 0.5}))
+    states = []
+
+    def note(entry):
+        states.append(copy.deepcopy(plain.method.network.state_dict()))
+
+    plain.train(on_epoch=note)
+    for name, value in warm.network.body.state_dict().items():
+        assert torch.equal(value, states[1][f"body.{name}"]), name  # as after the warm-up
+    assert not torch.equal(states[1]["head.weight"], states[2]["head.weight"])
+    assert not torch.equal(states[2]["head.weight"], states[3]["head.weight"])
+
+
+def test_a_label_layer_is_fitted_once_or_never_and_does_not_move_in_the_second_stage():
+    layers = {}
+    for name in ("metalabelnet_probe", "metalabelnet_random", "metalabelnet"):
+        case = ready(make_cell(name, epochs=4, batch_size=100, hparams={"warmup": 0.5}))
+        seen = [case.method.label_layer.weight.detach().clone()]
+
+        def note(entry, case=case, seen=seen):
+            seen.append(case.method.label_layer.weight.detach().clone())
+
+        case.train(on_epoch=note)
+        layers[name] = seen
+        assert torch.equal(seen[0], seen[1]) and torch.equal(seen[1], seen[2])  # warm-up
+    probe, random, full = layers.values()
+    assert torch.equal(random[0], random[4])
+    assert not torch.equal(probe[2], probe[3]) and torch.equal(probe[3], probe[4])
+    assert not torch.equal(full[3], full[4])
+
+
+def test_a_fitted_label_layer_knows_the_clean_images_and_the_labels_train_the_classifier():
+    case = ready(make_cell("metalabelnet_probe", epochs=4, batch_size=100, hparams={"warmup": 0.5}))
+    method = case.method
+    clean = method.task.clean_batch(augment=False)
+    case.train()
+    with torch.no_grad():
+        labels = method.soft_labels(method.encoder.features(clean.images))
+        features = method.encoder.features(clean.images)
+    assert (labels.argmax(1) == clean.labels).double().mean() > 0.6
+    assert not torch.equal(method.network.state_dict()["head.weight"],
+                           method.encoder.state_dict()["head.weight"])  # fmt: skip
+    step = Batch(clean.images, clean.labels, torch.arange(len(clean.labels)))
+    assert torch.isfinite(method.stage2_step(step)["loss"]) and features.ndim == 2
