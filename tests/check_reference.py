@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import bootstrap, co_teaching, elr, gce, metalabelnet, mw_net, nce_rce, sce
+from methods import (
+    bootstrap,
+    co_teaching,
+    elr,
+    gce,
+    l2rw,
+    metalabelnet,
+    mslg,
+    mw_net,
+    nce_rce,
+    sce,
+)
 from methods.base import Batch, LossMethod, Method, Task
 from methods.declaration import Privileges
 from methods.lookahead import LookAhead
@@ -240,6 +252,57 @@ def check_elr(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         step += 1
 
 
+def check_mslg(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    rate, classes = float(v["label_rate"]), len(v["net.l2.bias"])
+    named = {"alpha": "inner_lr", "beta": "label_rate", "gamma": "entropy_weight", "k": "K"}
+    hparams = mslg.Hparams(**{ours: float(v[theirs]) for ours, theirs in named.items()})
+    first = {"x_meta": v["t0.x_meta"], "y_meta": v["t0.y_meta"]}
+    method = _method(mslg.MSLG, hparams, v | first, TanhNet(v), classes)
+    method.label_rate = rate  # as if each image was visited as often as in the paper
+    weights, lr = method.network.parameters(), float(v["network_rate"])
+    method.optimizer = torch.optim.SGD(weights, lr, momentum=0.9, weight_decay=1e-4)
+    index, step = torch.arange(len(v["x"])), 0
+    while f"t{step}.x_meta" in v:
+        own = _part(v, f"t{step}.")
+        clean = Batch(own["x_meta"], own["y_meta"], torch.arange(len(own["y_meta"])))
+        method.task = replace(method.task, clean_source=lambda augment, clean=clean: clean)
+        before = method.label_logits.clone()
+        look = LookAhead(method.network, v["x"])
+        found = {"label_logits_before": before, "logits": look.logits.detach().clone()}
+        found["inner_loss"] = metalabelnet.classification_loss(look.logits, before.softmax(1))
+        found["label_logits_grad"] = method.label_slope(look, before, clean)
+        found["meta_loss"] = look.clean_loss
+        found |= {f"lookahead.{name}": part.clone() for name, part in look.parameters.items()}
+        logged = method.stage2_step(Batch(v["x"], v["y"], index))
+        labels = method.label_logits.softmax(1)
+        found["label_logits_after"] = method.label_logits.clone()
+        found["classification_loss"] = metalabelnet.classification_loss(look.logits, labels)
+        found["entropy_loss"] = metalabelnet.entropy(look.logits)
+        found["loss"] = logged["loss"]
+        for name, parameter in method.network.named_parameters():
+            found[f"net_grad.{name}"] = parameter.grad.clone()
+            found[f"net_after.{name}"] = parameter.detach().clone()
+        yield from ((f"t{step}.{name}", value) for name, value in found.items())
+        step += 1
+
+
+def check_l2rw(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    method = _method(l2rw.L2RW, l2rw.DECLARATION.hparams(), v, TanhNet(v), len(v["net.l2.bias"]))
+    method.optimizer = torch.optim.SGD(method.network.parameters(), float(v["inner_lr"]))
+    look = LookAhead(method.network, v["x"])
+    losses = F.cross_entropy(look.logits, v["y"], reduction="none")
+    agreement = method.agreement(look, losses, v["y"]).detach()
+    yield "losses", losses
+    yield "meta_loss", look.clean_loss
+    # The official slope is that of L_m after a step with this rate, in the weights of its loss.
+    yield "grad_example_weights", -float(v["inner_lr"]) * agreement
+    yield "weights", method.weights(agreement)
+    yield "loss", method.step(Batch(v["x"], v["y"], torch.arange(len(v["y"]))))["loss"]
+    for name, parameter in method.network.named_parameters():
+        yield f"net_grad.{name}", parameter.grad
+        yield f"net_after.{name}", parameter
+
+
 CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "gce": check_gce,
     "co_teaching": check_co_teaching,
@@ -249,6 +312,8 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "robust_losses": check_robust_losses,
     "bootstrap": check_bootstrap,
     "elr": check_elr,
+    "mslg": check_mslg,
+    "l2rw": check_l2rw,
 }
 
 

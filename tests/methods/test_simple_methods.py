@@ -118,6 +118,44 @@ def test_noisy_and_clean_images_are_trained_on_together():
     torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
 
 
+def slopes(method, images, labels):
+    """Gradients of each sample's cross-entropy, as rows."""
+    weight, bias = method.network.weight, method.network.bias
+    losses = F.cross_entropy(method.network(images), labels, reduction="none")
+    each = [torch.autograd.grad(loss, (weight, bias), retain_graph=True) for loss in losses]
+    return torch.stack([torch.cat([w.flatten(), b]) for w, b in each])
+
+
+def test_l2rw_weighs_samples_by_the_product_of_their_slope_and_the_clean_one():
+    clean, noisy = batch(3), batch(6)
+    method = tiny_method("l2rw", task=granted_task(clean))
+    own, meta = slopes(method, noisy.images, noisy.labels), slopes(method, *clean[:2]).mean(0)
+    expected = (own @ meta).clamp(min=0)
+    expected = expected / expected.sum()
+    assert 0 < (expected > 0).sum() < 6
+    before = torch.cat([method.network.weight.detach().flatten(), method.network.bias.detach()])
+    method.step(noisy)
+    after = torch.cat([method.network.weight.detach().flatten(), method.network.bias.detach()])
+    torch.testing.assert_close(after, before - 0.1 * expected @ own)
+
+
+def test_labels_of_mslg_belong_to_images_begin_at_the_given_ones_and_move_in_stage_2():
+    clean, noisy = batch(3), batch(6)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    task = granted_task(clean, noisy_labels=labels, epochs=12)
+    method = tiny_method("mslg", task=task, warmup=0.5, beta=1000.0, k=10.0)
+    assert torch.equal(method.label_logits, 10 * F.one_hot(labels, 3).double())
+    assert method.label_rate == pytest.approx(1000 * 76 / 6)  # six epochs are left to it
+    part = Batch(noisy.images[:2], noisy.labels[:2], torch.tensor([4, 1]))
+    method.begin_epoch(0)
+    method.step(part)
+    assert torch.equal(method.label_logits, 10 * F.one_hot(labels, 3).double())
+    method.begin_epoch(6)
+    method.step(part)
+    moved = (method.label_logits != 10 * F.one_hot(labels, 3)).any(1)
+    assert moved.tolist() == [False, True, False, False, True, False]
+
+
 def trained(name, epochs, **hparams):
     case = ready(make_cell(name, epochs=epochs, batch_size=100, hparams=hparams))
     case.train()
