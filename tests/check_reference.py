@@ -26,12 +26,14 @@ from methods import (
     bootstrap,
     co_teaching,
     elr,
+    forward,
     gce,
     l2rw,
     metalabelnet,
     mslg,
     mw_net,
     nce_rce,
+    pencil,
     sce,
 )
 from methods.base import Batch, LossMethod, Method, Task
@@ -286,6 +288,42 @@ def check_mslg(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         step += 1
 
 
+def check_pencil(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    hparams = pencil.Hparams(alpha=float(v["alpha"]), beta=float(v["beta"]))
+    initial = v["label_logits_initial"]
+    method = _loss_only(pencil.PENCIL, hparams, torch.zeros_like(initial), v["labels"])
+    yield "label_logits_initial", method.label_logits.clone()
+    method.label_rate = float(v["label_rate"])  # as if each image was visited as in the paper
+    for epoch, stage in enumerate((1, 2, 2, 3)):
+        own, method.stage = _part(v, f"epoch{epoch}."), stage
+        index, logits = own["index"], own["logits"].clone().requires_grad_()
+        # A network that gives these logits: their slope is that of its input.
+        method.network, method.update = nn.Identity(), lambda loss: loss.backward()
+        found = {"label_logits_before": method.label_logits[index]}
+        names = ("classification_loss_official", "compatibility_loss_official", "entropy_loss")
+        labels, before = v["labels"][index], method.label_logits[index].requires_grad_()
+        found |= dict(zip(names, pencil.parts(logits, before, labels), strict=True))
+        if stage == 2:
+            found["grad_label_logits"] = _slope(method.joint_loss(logits, before, labels), before)
+        found["loss"] = method.step(Batch(logits, labels, index))["loss"]
+        found["grad_logits"] = logits.grad
+        found["label_logits_after"] = method.label_logits[index]
+        yield from ((f"epoch{epoch}.{name}", value) for name, value in found.items())
+
+
+def check_forward(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    transition, labels = v["transition"], v["labels"]
+    for prefix, losses, matrix in (
+        ("", forward.forward_losses, transition),
+        ("backward_", forward.backward_losses, torch.linalg.inv(transition)),
+    ):
+        logits = v["logits"].clone().requires_grad_()
+        each = losses(logits, labels, matrix)
+        yield f"{prefix}losses", each
+        yield f"{prefix}loss", each.mean()
+        yield f"{prefix}grad", _slope(each.mean(), logits)
+
+
 def check_l2rw(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     method = _method(l2rw.L2RW, l2rw.DECLARATION.hparams(), v, TanhNet(v), len(v["net.l2.bias"]))
     method.optimizer = torch.optim.SGD(method.network.parameters(), float(v["inner_lr"]))
@@ -314,6 +352,8 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "elr": check_elr,
     "mslg": check_mslg,
     "l2rw": check_l2rw,
+    "pencil": check_pencil,
+    "forward_correction": check_forward,
 }
 
 

@@ -118,6 +118,66 @@ def test_noisy_and_clean_images_are_trained_on_together():
     torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
 
 
+T = torch.tensor([[0.6, 0.4, 0.0], [0.0, 0.9, 0.1], [0.2, 0.0, 0.8]], dtype=torch.float64)
+
+
+def test_forward_multiplies_predictions_by_the_matrix_and_backward_losses_by_its_inverse():
+    task = granted_task(matrix=T)
+    noisy = P @ T  # of the first image label 0 has 0.5 * 0.6 + 0.25 * 0.2
+    assert noisy[0, 0].item() == pytest.approx(0.35)
+    found = tiny_method("forward", task=task).loss(LOGITS, LABELS, INDEX).item()
+    assert found == pytest.approx(-math.log(0.35) / 2 - math.log(noisy[1, 2].item()) / 2)
+    method = tiny_method("forward", task=task, backward=True)
+    every = [method.loss(LOGITS, torch.full((2,), k), INDEX) for k in range(3)]
+    # Over the noisy labels of a true class backward losses have its plain loss as their mean.
+    mean = sum(T[1, k] * every[k] for k in range(3))
+    assert mean.item() == pytest.approx(-P[:, 1].log().mean().item())
+    with pytest.raises(ValueError, match="has no inverse: must be backward: false"):
+        tiny_method("forward", task=granted_task(matrix=torch.full((3, 3), 1 / 3)), backward=True)
+
+
+def test_pencil_has_three_stages_and_labels_move_in_the_second_alone():
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    task = granted_task(noisy_labels=labels, epochs=12)
+    settings = {"stage1": 0.25, "stage2": 0.75, "alpha": 0.3, "beta": 0.2, "lam": 50.0}
+    method = tiny_method("pencil", task=task, **settings)
+    start = 10 * F.one_hot(labels, 3).double()
+    assert (method.stage2_from, method.warmup_epochs) == (3, 9)
+    assert method.label_rate == pytest.approx(50 * 130 / 6)
+    part = Batch(batch(6).images[:2], labels[[4, 1]], torch.tensor([4, 1]))
+
+    def step(epoch):
+        method.begin_epoch(epoch)
+        logits = method.network(part.images).detach()
+        before = method.label_logits[part.index].clone().requires_grad_()
+        return logits, before, method.step(part)["loss"].item()
+
+    logits, _, loss = step(0)
+    assert loss == pytest.approx(F.cross_entropy(logits, part.labels).item())
+    assert torch.equal(method.label_logits, start)
+
+    logits, before, loss = step(3)
+    p, y = logits.softmax(1), before.softmax(1)
+    fit, entropy = (p * (p / y).log()).sum() / 6, -(p * p.log()).sum() / 6
+    expected = fit + 0.3 * F.cross_entropy(y, part.labels) + 0.2 * entropy
+    assert loss == pytest.approx(expected.item())
+    (slope,) = torch.autograd.grad(expected, before)
+    moved = before.detach() - method.label_rate * slope
+    torch.testing.assert_close(method.label_logits[part.index], moved)
+    assert torch.equal(method.label_logits[[0, 2, 3, 5]], start[[0, 2, 3, 5]])
+
+    logits, before, loss = step(9)
+    p, y = logits.softmax(1), before.softmax(1)
+    assert loss == pytest.approx(((p * (p / y).log()).sum() / 6).item())
+    assert torch.equal(method.label_logits[part.index], before.detach())
+    rates = []
+    for epoch in (0, 8, 9, 11):
+        method.begin_epoch(epoch)
+        rates.append(method.optimizer.param_groups[0]["lr"])
+    assert rates[:2] == pytest.approx([0.1, 0.1]) and rates[2] == pytest.approx(1 / 3)
+    assert rates[3] == pytest.approx(1 / 3 * 0.25)
+
+
 def slopes(method, images, labels):
     """Gradients of each sample's cross-entropy, as rows."""
     weight, bias = method.network.weight, method.network.bias
