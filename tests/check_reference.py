@@ -28,6 +28,7 @@ from methods import (
     elr,
     forward,
     gce,
+    jocor,
     l2rw,
     metalabelnet,
     mslg,
@@ -324,6 +325,21 @@ def check_forward(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         yield f"{prefix}grad", _slope(each.mean(), logits)
 
 
+def check_jocor(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    keep = co_teaching.kept_count(float(v["forget_rate"]), len(v["labels"]))
+    yield "num_remember", torch.tensor(keep)
+    logits = [v[f"logits_{i}"].clone().requires_grad_() for i in (1, 2)]
+    losses = jocor.joint_losses(*logits, v["labels"], float(v["co_lambda"]))
+    chosen = co_teaching.small_loss(losses.detach(), keep)
+    yield "joint_losses", losses
+    yield "chosen", chosen
+    loss = losses[chosen].mean()
+    yield "loss", loss
+    for i, own in enumerate(logits, 1):
+        yield f"grad_{i}", _slope(loss, own)
+    yield "pure_ratio", v["is_clean"][v["index"][chosen]].double().mean()
+
+
 def check_l2rw(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     method = _method(l2rw.L2RW, l2rw.DECLARATION.hparams(), v, TanhNet(v), len(v["net.l2.bias"]))
     method.optimizer = torch.optim.SGD(method.network.parameters(), float(v["inner_lr"]))
@@ -353,6 +369,7 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "mslg": check_mslg,
     "l2rw": check_l2rw,
     "pencil": check_pencil,
+    "jocor": check_jocor,
     "forward_correction": check_forward,
 }
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods import bootstrap
+from methods import bootstrap, jocor
 from methods.base import Batch
 from tests.helpers.cells import batch, granted_task, make_cell, ready, tiny_method, tiny_task
 
@@ -116,6 +116,26 @@ def test_noisy_and_clean_images_are_trained_on_together():
     (slope,) = torch.autograd.grad(expected, method.network.weight)
     assert method.step(noisy)["loss"].item() == pytest.approx(expected.item())
     torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
+
+
+def test_jocor_joins_both_losses_with_the_divergence_and_keeps_the_smallest():
+    other = torch.tensor([[0.25, 0.5, 0.25], [0.125, 0.125, 0.75]], dtype=torch.float64)
+    fit = CE - np.log([0.25, 0.75])
+    apart = ((P - other) * (P / other).log()).sum(1).numpy()
+    found = jocor.joint_losses(LOGITS, other.log(), LABELS, 0.7)
+    np.testing.assert_allclose(found, 0.3 * fit + 0.7 * apart)
+    method = tiny_method("jocor", task=granted_task(epochs=12), lam=0.7)
+    assert method.tau == pytest.approx(0.4)  # the noise rate that it is told
+    for epoch, rate in ((0, 0.0), (2, 0.2), (4, 0.4), (11, 0.4)):  # ramp: a third of the epochs
+        method.begin_epoch(epoch)
+        assert method.forget_rate == pytest.approx(rate)
+    data = batch(6)
+    losses = jocor.joint_losses(
+        method.network(data.images), method.peer(data.images), data.labels, 0.7
+    ).detach()
+    logged = method.step(data)["loss"].item()
+    assert logged == pytest.approx(losses.sort().values[:3].mean().item())  # int(0.6 * 6)
+    assert method.kept.sum() == 3 and method.kept[losses.argsort()[:3]].all()
 
 
 T = torch.tensor([[0.6, 0.4, 0.0], [0.0, 0.9, 0.1], [0.2, 0.0, 0.8]], dtype=torch.float64)
