@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import os
+import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -184,16 +185,24 @@ def _resized(content: bytes, size: int, fit: str) -> tuple[bytes, list[int]]:
     """
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
-        upright = image.getexif().get(ORIENTATION, 1) == 1
+        upright = _is_upright(image)
         plain_jpeg = image.format == "JPEG" and image.mode == "RGB" and upright
         if plain_jpeg and image.size == _shape(image.size, size, fit):
             image.load()  # a file that is cut off is found now
             return content, [height, width]
-        plain = opaque(ImageOps.exif_transpose(image)).convert("RGB")
+        plain = opaque(image if upright else ImageOps.exif_transpose(image)).convert("RGB")
     target = io.BytesIO()
     small = plain.resize(_shape(plain.size, size, fit), Image.Resampling.BILINEAR)
     small.save(target, "JPEG", quality=QUALITY)
     return target.getvalue(), [small.height, small.width]
+
+
+def _is_upright(image: Image.Image) -> bool:
+    """Whether EXIF leaves an image as it is, which it does too where nobody can read it."""
+    try:
+        return image.getexif().get(ORIENTATION, 1) == 1
+    except (*BROKEN, struct.error):
+        return True
 
 
 def _shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]:
