@@ -97,7 +97,7 @@ def test_further_faults_of_the_same_component_are_told_as_well(name, words, caps
     [
         (["nowhere:Thing"], "No module named 'nowhere'"),
         (["gce"], "must be package.module:Class, or a name of the suite with --kind"),
-        (["--kind", "methods", "gcc"], "must be one of clean_only"),
+        (["--kind", "methods", "gcc"], "must be one of bootstrap"),
         (["examples.dark_images:DarkImages", "rate=2"], "rate: Input should be less than 1"),
         (["examples.dark_images:DarkImages", "rate"], "must be PARAMETER=VALUE"),
         (["--kind", "noise", "examples.perceptron:perceptron"], "is not a noise model"),

@@ -63,13 +63,18 @@ def make_cell(
     )
 
 
+STEADY_SEEDS = {"cross_entropy_plus_clean": 1, "sce": 1, "label_smoothing": 2, "l2rw": 2}
+"""Of methods whose training is close to an edge with the seed of the others."""
+
+
 def steady_cell(method: str, augment: str) -> Cell:
     """A cell whose losses rounding does not move: `tests/cell/test_steady_cell.py`.
 
     Training is bistable where a ReLU or the choice of a sample is close to its edge. Eight clean
     images, the default, come close to one, and so do most seeds and longer trainings.
     """
-    return make_cell(method, seed=11, epochs=2, batch_size=128, clean_subset=64, augment=augment)
+    seed = STEADY_SEEDS.get(method, 11)
+    return make_cell(method, seed=seed, epochs=2, batch_size=128, clean_subset=64, augment=augment)
 
 
 @dataclass
@@ -150,7 +155,7 @@ def tiny_task(**changes: Any) -> Task:
 
 def granted_task(clean: Batch | None = None, **changes: Any) -> Task:
     """A tiny task with all privileges; its noise rate is 0.4, its clean batches all `clean`."""
-    granted = {"granted": ~Privileges.NONE, "realised_rate": 0.4}
+    granted = {"granted": ~Privileges.NONE, "realised_rate": 0.4, "matrix": torch.eye(3)}
     return tiny_task(**{**granted, "clean_source": lambda augment: clean, **changes})
 
 

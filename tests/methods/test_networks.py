@@ -49,6 +49,7 @@ def test_missing_damaged_and_ambiguous_weights_are_one_sentence(weights, tmp_pat
     study.write_text(STUDY)
     line = [str(study), "--results", str(tmp_path), "--set", "protocol.network=pretrained:resnet50"]
     assert main([*line, "--plan"]) == 0  # also where the weights are on another machine
+    capsys.readouterr()
     assert main(line) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "protocol.network: network pretrained:resnet50: its weights (resnet50-*.pth" in sentence
