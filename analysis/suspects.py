@@ -118,8 +118,8 @@ def _data(study: Study, group: Group, data: Path | None) -> tuple[Dataset, Array
         arrays = dataset.load(root)
     except (DataError, ImportError, KeyError, ValueError) as error:
         raise UserError(f"study {study.name}: {label} cannot be read: {error}") from error
-    wanted = group.cells[0][1]["provenance"].get("data_sha256")
-    if wanted and wanted != arrays.sha256:
+    wanted = {record["provenance"].get("data_sha256") for _, record in group.cells}
+    if wanted - {arrays.sha256, None, ""}:
         raise UserError(
             f"study {study.name}: {label} has changed since it ran: run the study again "
             "(--rerun-stale)"

@@ -12,7 +12,6 @@ import io
 import itertools
 import json
 import os
-import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -201,7 +200,7 @@ def _is_upright(image: Image.Image) -> bool:
     """Whether EXIF leaves an image as it is, which it does too where nobody can read it."""
     try:
         return image.getexif().get(ORIENTATION, 1) == 1
-    except (*BROKEN, struct.error):
+    except BROKEN:
         return True
 
 

@@ -25,7 +25,7 @@ import torch
 import networks
 from analysis import command, records
 from analysis.records import Study
-from datasets.base import Dataset
+from datasets.base import DataError, Dataset
 from datasets.folder.decode import BROKEN, square
 from datasets.folder.rows import IMAGES
 from runners.cell.batches import ImageSet
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     study = records.load(command.folder_of(options.study, options.results))
     cells = _chosen(study, options)
     files = _images(options.folder)
-    dataset = data_of_study(study.folder, cells[0]["dataset"]).dataset
+    dataset = _dataset(study, cells)
     members = [_network(study, cell, dataset) for cell in cells]
     rows, unread = [], 0
     for start in range(0, len(files), AT_ONCE):
@@ -105,6 +105,29 @@ def _chosen(study: Study, options: argparse.Namespace) -> list[Mapping[str, Any]
         raise UserError(f"--method: {options.method!r}: must be one of {', '.join(by_label)}")
     best = max(by_label, key=lambda label: _noisy_accuracy(study, by_label[label]))
     return by_label[options.method or best]
+
+
+def _dataset(study: Study, cells: Sequence[Mapping[str, Any]]) -> Dataset:
+    """The data set of some cells, whose classes must be those that they learned.
+
+    Raises:
+        UserError: it has changed since, or cannot be told any more.
+    """
+    label = cells[0]["dataset"]
+    own = data_of_study(study.folder, label)
+    try:
+        dataset = own.dataset
+        # Of own files the classes are those of today; of others the code fixes them.
+        today = dataset.load(own.root).sha256 if own.places else None
+    except (DataError, ImportError, KeyError, ValueError) as error:
+        raise UserError(f"study {study.name}: {label} cannot be read: {error}") from error
+    known = {study.records[cell["key"]]["provenance"].get("data_sha256") for cell in cells}
+    if today is not None and known - {today, None, ""}:
+        raise UserError(
+            f"study {study.name}: {label} has changed since its networks were trained: its classes "
+            "may be others; run the study again (--rerun-stale)"
+        )
+    return dataset
 
 
 def _noisy_accuracy(study: Study, cells: Sequence[Mapping[str, Any]]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,11 @@ from PIL import Image, ImageOps
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes without colour."""
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, TypeError, Image.DecompressionBombError)
-"""What Pillow raises on files that are no images, or damaged ones."""
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, TypeError, AttributeError, struct.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on files that are no images, or damaged ones; the last but one of odd EXIF."""
 
 
 class Header(NamedTuple):

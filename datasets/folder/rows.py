@@ -68,7 +68,13 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 def _of_folder(root: Path) -> tuple[list[Row], list[str]]:
     folders = [entry for entry in _visible(root) if entry.is_dir()]
     parts = {entry.name: entry for entry in folders if entry.name in SPLITS}
-    if "train" not in parts or len(parts) < len(folders):
+    other = [entry for entry in folders if entry.name not in SPLITS]
+    if "train" in parts and other and any(e.is_dir() for e in _visible(parts["train"])):
+        raise DataError(
+            f"{root} has {other[0].name} beside train: parts are called {', '.join(SPLITS)}, and "
+            "nothing else may stand beside them"
+        )
+    if "train" not in parts or other:
         parts = {"train": root}
     rows, others = [], []
     for split, part in parts.items():

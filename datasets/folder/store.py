@@ -88,7 +88,8 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
     today["seen"] = [_seen(source.folder / row.path) for row in source.rows]
     for place in _places(path, size, fit):
         meta = _meta(place)
-        if meta and all(meta.get(k) == v for k, v in today.items() if k != "rows"):
+        known = meta is not None and place.is_file()
+        if known and all(meta.get(k) == v for k, v in today.items() if k != "rows"):
             if [row[0] for row in meta["rows"]] != [row.path for row in source.rows]:
                 continue
             if meta["rows"] != rows:  # other labels
@@ -133,12 +134,12 @@ def _described(meta: dict[str, Any], place: Path) -> Decoded:
 
 
 def _seen(path: Path) -> list[int]:
-    """Size and time of a file; another one once it has been written again."""
+    """Size, times and number of a file: others once it was written again, or swapped for one."""
     try:
         stat = path.stat()
     except OSError:
-        return [-1, -1]
-    return [stat.st_size, stat.st_mtime_ns]
+        return [-1] * 4
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def _meta(place: Path) -> dict[str, Any] | None:

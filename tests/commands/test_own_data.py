@@ -160,6 +160,11 @@ def test_new_images_are_labelled_by_the_kept_networks(mine):
     assert len(rows) == 240 and np.mean(right) > 0.7
     one = script("runners/predict.py", folder / "results" / "mine", folder / "none")
     assert one.returncode == 2 and one.stderr.count("\n") == 1
+    (folder / "my_images" / NAMES[0]).rename(folder / "my_images" / "zebra")
+    other = script("runners/predict.py", folder / "results" / "mine", folder / "my_images")
+    (folder / "my_images" / "zebra").rename(folder / "my_images" / NAMES[0])
+    assert other.returncode == 2
+    assert "my_images has changed since its networks were trained" in other.stderr
 
 
 def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_them_stale(mine):

@@ -140,6 +140,35 @@ def test_images_are_decoded_once_and_again_when_a_file_has_changed(folder, capsy
     assert own(moved).stamp(None) != stamp
 
 
+def test_files_that_were_swapped_are_seen_though_size_and_time_are_the_same(tmp_path):
+    root = tmp_path / "images"
+    for name, level in (("cat", 10), ("dog", 200)):
+        (root / name).mkdir(parents=True)
+        for k in range(8):
+            picture = Image.fromarray(np.full((8, 8), level + k, np.uint8))
+            picture.save(root / name / f"{k}.bmp")
+            os.utime(root / name / f"{k}.bmp", (1, 1))
+    before = own(root)
+    stamp = before.stamp(None)
+    (root / "cat" / "0.bmp").rename(root / "aside.bmp")
+    (root / "dog" / "0.bmp").rename(root / "cat" / "0.bmp")
+    (root / "aside.bmp").rename(root / "dog" / "0.bmp")
+    after = own(root)
+    assert after.stamp(None) != stamp
+    images = after.load(None).train_images, after.load(None).test_images
+    levels = {int(image.flat[0]) for part in images for image in part}
+    assert levels == {*range(10, 18), *range(200, 208)}
+    rows = [row.path for row in after.rows]
+    position = after.parts["train"].tolist().index(rows.index("cat/0.bmp"))
+    assert int(after.load(None).train_images[position].flat[0]) == 200
+
+
+def test_decoded_images_that_somebody_deleted_are_made_again(folder):
+    sha256 = own(folder).load(None).sha256
+    next(folder.parent.glob(".images*.npz")).unlink()
+    assert own(folder).load(None).sha256 == sha256
+
+
 def test_an_image_that_comes_while_data_are_used_changes_them_at_the_next_look_only(folder):
     data = own(folder)
     before, sha256 = data.stamp(None), data.load(None).sha256
@@ -190,12 +219,22 @@ def one_class_only(folder):
         shutil.rmtree(folder / name)
 
 
+def train_and_val(folder):
+    for part in ("train", "val"):
+        shutil.copytree(folder, folder.with_name(part))
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for part in ("train", "val"):
+        folder.with_name(part).rename(folder / part)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (remove_images_of_one_class, "1 has no image: a class must have one or more"),
         (one_class_only, "has images of 1 class: must have two or more"),
         (shutil.rmtree, "is not there: must be a folder of images, or a list of them"),
+        (train_and_val, "has val beside train: parts are called train, test, clean"),
         (
             lambda folder: shutil.copy(next((folder / "1").iterdir()), folder / "loose.png"),
             "loose.png lies in no folder of a class",
