@@ -20,6 +20,7 @@ if __name__ == "__main__":
 import datasets
 from datasets.base import DataError
 from datasets.listed import ListedDataset
+from datasets.packed import Packed
 
 EVERY = 10.0
 """Seconds between two lines of progress."""
@@ -73,6 +74,8 @@ def prepare(options: argparse.Namespace) -> Path:
     folder = options.out or dataset.find(options.data)
     place = folder / dataset.packed_name
     pack(wanted, place, options.threads, Progress(options.name, wanted.count))
+    for part, path, why in Packed(place).meta["left_out"]:
+        print(f"left out of {part}: {path} cannot be read ({why})", file=sys.stderr)
     return place
 
 

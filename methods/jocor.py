@@ -5,17 +5,16 @@ the divergence between their predictions in both directions; both learn from the
 samples with the smallest joint loss. Targets of the divergence are not detached, as in the official
 code (hongxin001/JoCoR, no licence, consulted only).
 
-Differences: optimiser and schedule are the protocol's (paper: Adam, linear decay); the noise rate,
-the ramp and `forget_rate` are those of `co_teaching`, for which see there. Network 0 is reported,
-the mean of both beside it.
+Differences: optimiser and schedule are the protocol's (paper: Adam, linear decay); noise rate, ramp
+and `forget_rate` are those of `co_teaching`, whose class this extends. Network 0 is reported, the
+mean of both beside it.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Batch, Method, epochs_of_share, register
-from methods.co_teaching import kept_count, small_loss
+from methods.base import Batch, register
+from methods.co_teaching import CoTeaching, kept_count, small_loss
 from methods.declaration import Declaration, Hyperparameters, Privileges, Uniform, hparam
 
 
@@ -24,6 +23,7 @@ class Hparams(Hyperparameters):
         0.9, ge=0, le=1, search=Uniform(0.0, 0.95)
     )  # lambda; asymmetric: 0.65 and up
     tau_factor: float = hparam(1.0, ge=0, le=3, search=Uniform(0.5, 2.0))  # tau / noise rate
+    exponent: float = hparam(1.0, gt=0, le=10)  # c of the ramp; the official code has no other
     ramp: float = hparam(1 / 3, gt=0, le=1)  # T_k as a share of the epochs
     forget_rate: float | None = hparam(None, ge=0, lt=1)  # tau itself; None: a multiple of the rate
 
@@ -43,23 +43,8 @@ def joint_losses(logits: Tensor, peer_logits: Tensor, labels: Tensor, lam: float
 
 
 @register(DECLARATION)
-class JoCoR(Method):
+class JoCoR(CoTeaching):
     """Two networks, one loss, one choice of samples a step."""
-
-    def __init__(self, task, hparams, rng, new_network) -> None:
-        super().__init__(task, hparams, rng, new_network)
-        self.peer = new_network()
-        both = [*self.network.parameters(), *self.peer.parameters()]
-        self.optimizer = task.make_optimizer(both)
-        tau = hparams.forget_rate
-        self.tau = min(hparams.tau_factor * task.noise_rate, 0.99) if tau is None else tau
-        self.register_buffer("kept", torch.ones(task.n_train, device=task.noisy_labels.device))
-        self.forget_rate = 0.0
-
-    def begin_epoch(self, epoch: int) -> None:
-        super().begin_epoch(epoch)
-        ramp = epochs_of_share(self.hparams.ramp, self.task.epochs)
-        self.forget_rate = self.tau * min(epoch / ramp, 1.0)  # 1 - R(T)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         logits, peer_logits = self.network(batch.images), self.peer(batch.images)
@@ -72,10 +57,3 @@ class JoCoR(Method):
         self.kept.index_fill_(0, batch.index, 0.0)
         self.kept.index_fill_(0, batch.index[chosen], 1.0)
         return {"loss": loss.detach()}
-
-    def predict_members(self, images: Tensor) -> Tensor:
-        return torch.stack([self.network(images).softmax(1), self.peer(images).softmax(1)])
-
-    def clean_probability(self) -> Tensor:
-        """1 for the samples that both last learned from, 0 for the others."""
-        return self.kept

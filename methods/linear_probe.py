@@ -5,15 +5,13 @@ themselves: MetaLabelNet's labels come from the same features, a linear layer an
 images, so what it gains over this control is due to more than these.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Batch, register, set_learning_rate
-from methods.base.warmup import WarmupMethod
+from methods.base import Batch, register
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
+from methods.fine_tune import FineTune
 
 
 class Hparams(Hyperparameters):
@@ -25,7 +23,7 @@ DECLARATION = Declaration("linear_probe", "Linear probe", Hparams, Privileges.CL
 
 
 @register(DECLARATION)
-class LinearProbe(WarmupMethod):
+class LinearProbe(FineTune):
     """Cross-entropy on noisy labels, then on clean ones by the last layer alone."""
 
     def train(self, mode: bool = True) -> "LinearProbe":
@@ -35,16 +33,11 @@ class LinearProbe(WarmupMethod):
         return self
 
     def begin_epoch(self, epoch: int) -> None:
-        super().begin_epoch(epoch)
+        super().begin_epoch(epoch)  # stage 2 falls along a cosine from `lr_factor`
         if epoch == self.warmup_epochs:
             self.network.head.reset_parameters()
             self.optimizer.state.clear()
-        if self.in_stage2:
             self.network.eval()
-            progress = (epoch - self.warmup_epochs) / (self.task.epochs - self.warmup_epochs)
-            decay = 0.5 * (1 + math.cos(math.pi * progress))
-            rate = self.hparams.lr_factor * self.task.learning_rate(0)
-            set_learning_rate(self.optimizer, rate * decay)
 
     def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
         clean = self.task.clean_batch(augment=True)

@@ -145,7 +145,7 @@ def measure(images: PackedImages, threads: int, rounds: int) -> list[dict[str, A
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--images", type=int, default=4096, help="in the packed file (default 4096)"
+        "--images", type=int, default=3072, help="in the packed file (default 3072)"
     )
     parser.add_argument("--rounds", type=int, default=5, help="epochs a loader (default 5)")
     parser.add_argument("--threads", type=int, default=2, help="threads or processes (default 2)")

@@ -122,9 +122,11 @@ class CellFolder:
 
     def status(self, fingerprint: str | None = None) -> CellStatus:
         """What the files say; `fingerprint` of today's code and data tells done from stale."""
+        if not self.path.exists():
+            return CellStatus(State.MISSING)
         wrong, record = self._examined()
         if record is None and not self.record.exists():
-            if self.path.exists() and not self.path.is_dir():
+            if not self.path.is_dir():
                 return CellStatus(State.DAMAGED, f"{self.path} is no folder: move it away")
             return self.unfinished()
         if record is None:

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datasets import clothing1m, food101n, mini_webvision
+import datasets
+from datasets import clothing1m, food101n, mini_webvision, prepare
+from datasets.base import Arrays
+from datasets.check_arrays import checked
 
 SIZE, STORED = 28, 32
 """Of the miniatures' views and stored images, in pixels."""
@@ -176,3 +179,17 @@ def as_array(content: bytes) -> np.ndarray:
     """Pixels uint8 (H, W, C) of an image file."""
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image)
+
+
+LAYOUTS = {"clothing1m": clothing, "food101n": food, "mini_webvision": webvision}
+
+
+def prepared(name: str, root: Path, *arguments: str) -> int:
+    """The exit code of packing a miniature."""
+    return prepare.main([name, "--data", str(root), "--size", str(STORED), *arguments])
+
+
+def arrays(name: str, root: Path, **parameters: Any) -> Arrays:
+    """What a packed miniature gives, checked."""
+    dataset = datasets.get(name, {"stored": STORED, **parameters})
+    return checked(dataset.load(root), dataset)

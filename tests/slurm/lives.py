@@ -46,6 +46,7 @@ class Hparams(Hyperparameters):
     tau_factor: float = 1.0
     exponent: float = 1.0
     ramp: float = 0.5
+    forget_rate: float | None = None
 
 def slowed():
     folder = os.environ.get("SLOWED")

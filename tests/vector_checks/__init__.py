@@ -1,0 +1,1 @@
+"""Quantities of reference vectors, computed by the methods of the suite."""
