@@ -2,7 +2,7 @@
 
 Two methods of a setting are told apart where the 95 % t interval of their difference, paired over
 seeds (same labels, split, initial weights), leaves out zero; nothing is corrected for the number of
-pairs. Methods count where all their seeds are finished.
+pairs. Methods count where all their seeds are finished, but not those told all true labels.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.criteria import CRITERIA
+from analysis.notes import is_ceiling
 from analysis.seed_statistics import summary
 from runners.system.console import counted
 
@@ -58,11 +59,11 @@ def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:
 
 
 def _complete(rows: pd.DataFrame, criterion: str) -> dict[str, pd.Series]:
-    """Display name -> value in percent by seed, of methods whose seeds are all finished."""
+    """Display name -> value in percent by seed, of rivals whose seeds are all finished."""
     found = {}
     for display, mine in rows.groupby("display", sort=False):
         values = 100 * mine.set_index("seed")[criterion]
-        if values.notna().all():
+        if values.notna().all() and not is_ceiling(mine["privileges"].iloc[0]):
             found[str(display)] = values
     return found
 

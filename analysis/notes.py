@@ -12,11 +12,13 @@ PRIVILEGE_MARKS = {
     "noise_rate": "ʳ",
     "noise_type": "ᵗ",
     "transition_matrix": "ᵀ",
+    "true_labels": "ᵒ",
 }
 TOLD = {
     "noise_rate": "is told the noise rate",
     "noise_type": "is told the type of noise",
     "transition_matrix": "is told the transition matrix",
+    "true_labels": "is told all true labels: a ceiling, never bold",
 }
 STALE, UNTUNED, TUNED_ELSEWHERE = "†", "‡", "§"
 NOTHING = "\N{EN DASH}"
@@ -28,6 +30,11 @@ CLASS_DEPENDENT = ("asymmetric", "pair_flip")
 def marks(privileges: tuple[str, ...]) -> str:
     """Superscript letters for what a method is told; an unknown privilege is spelled out."""
     return "".join(PRIVILEGE_MARKS.get(name, f" [{name}]") for name in privileges)
+
+
+def is_ceiling(privileges: tuple[str, ...]) -> bool:
+    """Whether a method is told all true labels: no rival of the others."""
+    return "true_labels" in privileges
 
 
 def privilege_legend(frame: pd.DataFrame) -> list[str]:

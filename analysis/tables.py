@@ -88,12 +88,17 @@ def build(
     say_n = len({len(rows) for rows in groups.values()}) > 1
     methods = frame["label"].drop_duplicates()
     entries = [[_entry(groups, label, column, say_n) for column in columns] for label in methods]
-    best = [_best(row[index] for row in entries) for index in range(len(columns))]
+    ceilings = set(frame.loc[frame["privileges"].map(notes.is_ceiling), "label"])
+    rivals = [row for label, row in zip(methods, entries, strict=True) if label not in ceilings]
+    best = [_best(row[index] for row in rivals) for index in range(len(columns))]
     wants_tuned = _asked(study, "hparams", "tuned") == "tuned"
     rows = [
         (
             _row_name(frame[frame["label"] == label], wants_tuned),
-            [replace(entry, best=_is(entry, top)) for entry, top in zip(row, best, strict=True)],
+            [
+                replace(entry, best=label not in ceilings and _is(entry, top))
+                for entry, top in zip(row, best, strict=True)
+            ],
         )
         for label, row in zip(methods, entries, strict=True)
     ]

@@ -4,7 +4,7 @@ Forward: the network's p is multiplied by T before it meets the given label, so 
 the true one: L = -log (p^T T)_y. `backward: true` multiplies the vector of losses by the inverse of
 T instead; it is unbiased, may be negative, and is not defined for a T without inverse.
 
-T is granted, rows are true classes. Not here yet: T estimated from a warm-up of the method's own.
+T is granted, rows are true classes; `forward_estimated` finds its own.
 """
 
 import torch
@@ -36,7 +36,13 @@ def backward_losses(logits: Tensor, labels: Tensor, inverse: Tensor) -> Tensor:
     return (each @ inverse.T).gather(1, labels[:, None]).squeeze(1)
 
 
-def _inverse(matrix: Tensor) -> Tensor:
+def corrected_losses(logits: Tensor, labels: Tensor, matrix: Tensor, backward: bool) -> Tensor:
+    """(B,) corrected losses; `matrix` is T, or its inverse for the backward correction."""
+    return (backward_losses if backward else forward_losses)(logits, labels, matrix)
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """The inverse of T (C, C); ValueError where it has none."""
     if torch.linalg.matrix_rank(matrix) < len(matrix):
         raise ValueError("forward: this transition matrix has no inverse: must be backward: false")
     return torch.linalg.inv(matrix)
@@ -50,9 +56,8 @@ class Forward(LossMethod):
         super().__init__(task, hparams, rng, new_network)
         matrix = task.transition_matrix
         # In double precision on the host: near-singular matrices lose digits otherwise.
-        used = _inverse(matrix.cpu().double()) if hparams.backward else matrix
+        used = inverse(matrix.cpu().double()) if hparams.backward else matrix
         self.register_buffer("matrix", used.to(matrix))
 
     def loss(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        losses = backward_losses if self.hparams.backward else forward_losses
-        return losses(logits, labels, self.matrix).mean()
+        return corrected_losses(logits, labels, self.matrix, self.hparams.backward).mean()

@@ -14,6 +14,10 @@ backward, and the look-ahead leaves BatchNorm's running statistics alone (`offic
 lets the clean pass at theta' write into them as there). Fair track: stage 2 runs at its own
 constant rate, a tenth of the protocol's, where the paper's first decay stands; the paper track
 follows the harness's step schedule (`stage2_schedule: protocol`).
+
+`unlabelled` is the paper's extension: the warm-up never meets a share of the training images, and
+stage 2, which reads no labels, trains on them like on the others. There they come unaugmented after
+the labelled ones of an epoch; here among them, and an epoch has as many updates as without them.
 """
 
 import copy
@@ -22,7 +26,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, register, set_learning_rate
+from methods.base import Batch, Sampler, register, set_learning_rate
 from methods.base.warmup import WarmupMethod
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
@@ -42,6 +46,7 @@ class Hparams(Hyperparameters):
     stage2_lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(1e-4, 2, widened=2))
     stage2_schedule: Literal["constant", "protocol"] = hparam("constant")
     official_batchnorm: bool = hparam(False)  # move BatchNorm buffers in the look-ahead
+    unlabelled: float | None = hparam(None, gt=0, lt=1)  # share of images, labels ignored
     RENAMED: ClassVar = {"stage2_lr": "stage2_lr_factor, a factor of protocol.lr"}
 
 
@@ -87,6 +92,16 @@ class MetaLabelNet(WarmupMethod):
             self.label_layer.parameters(), hparams.beta, weight_decay=hparams.weight_decay
         )
         self.cached_features: Tensor | None = None
+        self.labelled = self.labelled_batches() if hparams.unlabelled else None
+
+    def labelled_batches(self) -> Sampler:
+        """Batches for the warm-up of the images whose labels count, the others drawn at random."""
+        ignored = round(self.hparams.unlabelled * self.task.n_train)
+        counts = torch.ones(self.task.n_train, dtype=torch.bool)
+        counts[torch.from_numpy(self.rng.permutation(self.task.n_train)[:ignored])] = False
+        batches = self.task.sampler("labelled")
+        batches.choose(counts)
+        return batches
 
     def train(self, mode: bool = True) -> "MetaLabelNet":
         super().train(mode)
@@ -102,6 +117,11 @@ class MetaLabelNet(WarmupMethod):
             set_learning_rate(self.optimizer, rate)
         if self.in_stage2 and self.cached_features is None and not self.task.augmented:
             self.cached_features = self.features_in_order()
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        if self.labelled is not None and not self.in_stage2:
+            batch = self.labelled.next()
+        return super().step(batch)
 
     def stage2_step(self, batch: Batch) -> dict[str, Tensor]:
         features = self.features(batch)  # v = h(x)

@@ -51,6 +51,7 @@ class Task:
         clean_source: augment -> next Batch of the clean subset.
         realised_rate: share of wrong labels in the whole training part.
         matrix: (C, C) float transition matrix, rows are clean classes.
+        truth: (n_train,) int64 true labels, -1 where an image has none.
         sampler: name -> a new `Sampler` of the training set, in the declared views; to be made in
             the method's constructor and kept as an attribute.
     """
@@ -68,6 +69,7 @@ class Task:
     clean_source: Callable[[bool], Batch] | None = None
     realised_rate: float | None = None
     matrix: Tensor | None = None
+    truth: Tensor | None = None
     sampler: Callable[[str], Sampler] | None = None
 
     def _require(self, privilege: Privileges) -> None:
@@ -90,6 +92,12 @@ class Task:
         """(C, C), row = clean class, rows sum to 1."""
         self._require(Privileges.TRANSITION_MATRIX)
         return self.matrix
+
+    @property
+    def true_labels(self) -> Tensor:
+        """(n_train,) int64 true classes, -1 for images of none; for a ceiling, not for a rival."""
+        self._require(Privileges.TRUE_LABELS)
+        return self.truth
 
 
 class Method(nn.Module):

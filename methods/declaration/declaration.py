@@ -29,6 +29,7 @@ class Privileges(enum.Flag):
     NOISE_RATE = enum.auto()
     NOISE_TYPE = enum.auto()
     TRANSITION_MATRIX = enum.auto()
+    TRUE_LABELS = enum.auto()
 
     @property
     def names(self) -> list[str]:

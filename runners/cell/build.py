@@ -221,6 +221,7 @@ def _task(
         clean_source=None if clean is None else lambda augment: Batch(*clean.next(augment)),
         realised_rate=rate if Privileges.NOISE_RATE in granted else None,
         matrix=matrix,
+        truth=sets.train_truth if Privileges.TRUE_LABELS in granted else None,
         sampler=functools.partial(_sampler, cell, sets),
     )
 

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import ImageReadMode
 
 from datasets.files import DataError
 from datasets.packed import PackedImages
@@ -55,6 +54,8 @@ def decode(content: bytes) -> Tensor:
     Raises:
         RuntimeError: it is no JPEG file, or damaged.
     """
+    from torchvision.io import ImageReadMode  # half a second that cells in memory do not need
+
     data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return torch.ops.image.decode_jpeg(data, ImageReadMode.RGB.value, False)
 
@@ -240,9 +241,3 @@ def _weak(drawn: np.ndarray | None, strength: str) -> np.ndarray | None:
     if strength != "strong" or drawn is None:
         return drawn
     return drawn[:, STRONG:] if drawn.shape[1] > STRONG else None
-
-
-def _flipped(image: Tensor, horizontal: float, vertical: float) -> Tensor:
-    """An image (C, H, W), flipped where the numbers are not 0."""
-    axes = [axis for axis, flip in ((2, horizontal), (1, vertical)) if flip]
-    return image.flip(axes) if axes else image

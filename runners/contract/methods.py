@@ -94,7 +94,9 @@ def sees_no_test_image(subject: Subject) -> str | None:
 
 
 def sees_no_true_label(subject: Subject) -> str | None:
-    """True labels outside the clean subset change nothing of what it learns."""
+    """True labels outside the clean subset change nothing of what it learns, a ceiling apart."""
+    if Privileges.TRUE_LABELS in methods.declaration(subject.name).privileges:
+        return None
     one = start(subject.cell)
     truth = one.data.arrays.train_labels.copy()
     hidden = np.setdiff1d(np.arange(len(truth)), one.data.split.clean_subset)

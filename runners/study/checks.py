@@ -161,6 +161,10 @@ def check_setting(
     elif needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
         problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
+    told_all = [v for v in variants if Privileges.TRUE_LABELS in v.declaration.privileges]
+    if told_all and dataset.truth != "all":
+        allowed = f"without the true labels: those of {name} are not known (column clean_label)"
+        problems.refuse("axes.method", told_all[0].label, allowed)
     if resolved["augment"] == "resized_crop_flip" and not dataset.packed:
         allowed = f"flip, crop_flip or crop_flip_vflip for {name}: resized crops are cut out of "
         problems.refuse("protocol.augment", resolved["augment"], f"{allowed}packed images only")

@@ -29,6 +29,11 @@ def said(folder: Path, values: dict[str, list[float]]) -> list[str]:
     return findings.sentences(frames.cells(study(folder, values)), "last")
 
 
+def test_a_ceiling_is_no_rival(tmp_path):
+    sentences = said(tmp_path / "s", {"gce": FIVE, "oracle": [v + 0.1 for v in FIVE]})
+    assert not any("Oracle" in sentence for sentence in sentences)
+
+
 def test_the_best_mean_is_named_with_those_that_cannot_be_told_from_it(tmp_path):
     values = {
         "cross_entropy": [v - 0.1 for v in FIVE],

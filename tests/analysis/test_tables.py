@@ -61,6 +61,13 @@ def test_the_best_complete_mean_is_bold_with_its_ties(tmp_path):
     assert [row[1][0].best for row in table.rows] == [True, True, False, False]
 
 
+def test_a_ceiling_is_marked_and_never_the_best(tmp_path):
+    table = table_of(one_column(tmp_path, {"gce": [0.8, 0.8, 0.8], "oracle": [0.9, 0.9, 0.9]}))
+    assert [row[1][0].best for row in table.rows] == [True, False]
+    assert [row[0] for row in table.rows] == ["GCE", "Oracleᵒ"]
+    assert any("ᵒ is told all true labels: a ceiling, never bold" in note for note in table.notes)
+
+
 def test_unequal_numbers_of_seeds_are_said_in_every_entry(tmp_path):
     cells = [cell("gce", SYMMETRIC, s) for s in range(3)] + [cell("mw_net", SYMMETRIC, 0)]
     made = [record(planned, 0.8) for planned in cells]

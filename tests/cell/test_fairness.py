@@ -44,7 +44,7 @@ def test_a_batch_has_no_field_for_clean_labels():
     assert Batch._fields == ("images", "labels", "index", "further")
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for name in ALL if name != "oracle"])
 def test_true_labels_of_the_training_set_change_no_weight(name):
     cell = make_cell(name, epochs=2, batch_size=64)
     one = ready(cell)

@@ -156,6 +156,7 @@ def tiny_task(**changes: Any) -> Task:
 def granted_task(clean: Batch | None = None, **changes: Any) -> Task:
     """A tiny task with all privileges; its noise rate is 0.4, its clean batches all `clean`."""
     granted = {"granted": ~Privileges.NONE, "realised_rate": 0.4, "matrix": torch.eye(3)}
+    granted["truth"] = torch.arange(6) % 3
     return tiny_task(**{**granted, "clean_source": lambda augment: clean, **changes})
 
 

@@ -17,7 +17,7 @@ from runners.study.cell import Cell
 from tests.helpers.cells import CPU, Ready, make_cell, ready, same_state
 
 EPOCHS = 4
-LIKE_CROSS_ENTROPY = {"bootstrap", "forward", "label_smoothing", "nce_rce", "sce"}
+LIKE_CROSS_ENTROPY = {"bootstrap", "forward", "label_smoothing", "nce_rce", "oracle", "sce"}
 """Losses without any state, for which cross-entropy stands."""
 NAMES = [*(n for n in methods.names() if n not in LIKE_CROSS_ENTROPY), "gce-truncated"]
 

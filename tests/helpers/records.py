@@ -24,6 +24,7 @@ METHODS = {
     "metalabelnet": ("MetaLabelNet", ["clean_subset"], {"alpha": 1.0}),
     "clean_only": ("Clean only", ["clean_subset"], {}),
     "fine_tune": ("Fine-tune", ["clean_subset"], {"lr_factor": 0.1}),
+    "oracle": ("Oracle", ["true_labels"], {}),
 }
 
 

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 
 from methods.base import Batch
-from tests.helpers.cells import batch, granted_task, make_cell, ready, tiny_method
+from tests.helpers.cells import (
+    batch,
+    granted_task,
+    make_cell,
+    ready,
+    same_state,
+    tiny_method,
+    tiny_task,
+)
 
 
 # Softmax of these: (1/2, 1/4, 1/4) and (1/8, 3/4, 1/8).
@@ -22,6 +30,47 @@ def test_noisy_and_clean_images_are_trained_on_together():
     (slope,) = torch.autograd.grad(expected, method.network.weight)
     assert method.step(noisy)["loss"].item() == pytest.approx(expected.item())
     torch.testing.assert_close(method.network.weight.detach(), before - 0.1 * slope)
+
+
+def test_the_ceiling_learns_true_labels_and_leaves_out_images_of_no_class():
+    own, truth = batch(6), torch.tensor([2, -1, 1, 0, -1, 1])
+    method = tiny_method("oracle", task=granted_task(truth=truth))
+    known = truth >= 0
+    expected = F.cross_entropy(method.network(own.images)[known], truth[known])
+    assert method.step(own)["loss"].item() == pytest.approx(expected.item())
+    nobody = tiny_method("oracle", task=granted_task(truth=torch.full((6,), -1)))
+    assert nobody.step(own)["loss"].item() == 0
+
+
+def test_without_the_privilege_no_method_gets_at_true_labels():
+    with pytest.raises(PermissionError, match="true_labels"):
+        _ = tiny_task(truth=torch.zeros(6)).true_labels
+
+
+def final_state(cell, changed=None):
+    """The method's weights after training; labels at `changed` are others."""
+    case = ready(cell)
+    if changed is not None:
+        labels = case.sets.train.labels
+        labels[changed] = (labels[changed] + 1) % 4
+    case.train()
+    return case.method
+
+
+def test_labels_of_unlabelled_images_change_nothing_and_the_images_are_trained_on():
+    options = {"warmup": 0.5, "unlabelled": 0.5}
+    cell = make_cell("metalabelnet", epochs=2, batch_size=100, hparams=options)
+    one = final_state(cell)
+    counts = one.labelled.state_dict()["weights"]
+    assert counts.sum() == len(counts) - round(0.5 * len(counts))
+    other = final_state(cell, changed=(~counts).nonzero().flatten())
+    assert same_state(one, other)
+    assert not same_state(one, final_state(cell, changed=counts.nonzero().flatten()[:50]))
+    met, case = [], ready(cell)
+    inner = case.method.stage2_step
+    case.method.stage2_step = lambda batch: (met.append(batch.index), inner(batch))[1]
+    case.train()
+    assert (~counts)[torch.cat(met)].any()
 
 
 def trained(name, epochs, **hparams):

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods import bootstrap, jocor
+from methods import bootstrap, forward, forward_estimated, jocor
 from methods.base import Batch
 from tests.helpers.cells import batch, granted_task, tiny_method, tiny_task
 
@@ -142,6 +142,38 @@ def test_forward_multiplies_predictions_by_the_matrix_and_backward_losses_by_its
     assert mean.item() == pytest.approx(-P[:, 1].log().mean().item())
     with pytest.raises(ValueError, match="has no inverse: must be backward: false"):
         tiny_method("forward", task=granted_task(matrix=torch.full((3, 3), 1 / 3)), backward=True)
+
+
+def test_rows_of_an_estimated_matrix_are_the_predictions_of_the_surest_images():
+    p = torch.full((100, 2), 0.5, dtype=torch.float64)
+    p[:5, 0] = torch.tensor([0.95, 0.94, 0.93, 0.92, 0.91])
+    p[5:10, 1] = torch.tensor([0.85, 0.84, 0.83, 0.82, 0.81])
+    p[:5, 1], p[5:10, 0] = 1 - p[:5, 0], 1 - p[5:10, 1]
+    plain = forward_estimated.estimated_matrix(p, without_outliers=False)
+    assert plain.flatten().tolist() == pytest.approx([0.95, 0.05, 0.15, 0.85])
+    # 97 of 100 lie below the value at 97 % of the way from the first to the last: 0.9203, 0.8203.
+    filtered = forward_estimated.estimated_matrix(p, without_outliers=True)
+    assert filtered.flatten().tolist() == pytest.approx([0.92, 0.08, 0.18, 0.82])
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_forward_with_an_estimated_matrix_corrects_after_its_warm_up_only(backward):
+    own = batch()
+    task = tiny_task(epochs=4, train_in_order=lambda: iter([own]))
+    method = tiny_method("forward_estimated", task=task, filter=False, backward=backward)
+    method.begin_epoch(0)
+    logits = method.network(own.images)
+    plain = F.cross_entropy(logits, own.labels).item()
+    assert method.step(own)["loss"].item() == pytest.approx(plain)
+    method.begin_epoch(2)
+    with torch.no_grad():
+        logits = method.network(own.images)
+    matrix = forward_estimated.estimated_matrix(logits.softmax(1), without_outliers=False)
+    used = torch.linalg.inv(matrix) if backward else matrix
+    torch.testing.assert_close(method.matrix, used)
+    kind = forward.backward_losses if backward else forward.forward_losses
+    expected = kind(logits, own.labels, used).mean().item()
+    assert method.step(own)["loss"].item() == pytest.approx(expected) != pytest.approx(plain)
 
 
 def test_pencil_has_three_stages_and_labels_move_in_the_second_alone():

@@ -8,7 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import bootstrap, co_teaching, elr, forward, gce, jocor, nce_rce, pencil, sce
+from methods import (
+    bootstrap,
+    co_teaching,
+    elr,
+    forward,
+    forward_estimated,
+    gce,
+    jocor,
+    nce_rce,
+    pencil,
+    sce,
+)
 from methods.base import Batch
 from tests.vector_checks.common import Vectors, loss_only, method_on, part_of, slope
 
@@ -142,6 +153,9 @@ def check_forward(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         yield f"{prefix}losses", each
         yield f"{prefix}loss", each.mean()
         yield f"{prefix}grad", slope(each.mean(), logits)
+    for name, without_outliers in (("plain", False), ("filtered_paper", True)):
+        matrix = forward_estimated.estimated_matrix(v["probabilities"], without_outliers)
+        yield f"estimated_transition_{name}", matrix
 
 
 def check_jocor(v: Vectors) -> Iterator[tuple[str, Tensor]]:
