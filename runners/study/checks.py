@@ -63,6 +63,19 @@ def _duplicates(key: str, labelled: Iterable[tuple[str, str]], problems: Problem
             problems.add(key, f"duplicate cells: {both} are the same: must differ in a value")
 
 
+def clean_subsets(
+    sizes: list[int] | None, protocol: Protocol, problems: Problems
+) -> tuple[int, ...]:
+    """The sizes of `axes.clean_subset`; empty without any."""
+    if sizes == []:
+        problems.refuse("axes.clean_subset", sizes, "null or one size or more")
+    elif sizes and protocol.clean_subset is not None:
+        allowed = "null where axes.clean_subset has the sizes"
+        problems.refuse("protocol.clean_subset", protocol.clean_subset, allowed)
+    _duplicates("axes.clean_subset", [(str(size), str(size)) for size in sizes or ()], problems)
+    return tuple(sizes or ())
+
+
 def check_entries(
     data_sets: list[DatasetEntry],
     noises: list[NoiseEntry],
@@ -147,8 +160,13 @@ def check_setting(
     noises: list[NoiseEntry],
     variants: list[MethodEntry],
     problems: Problems,
+    size_key: str = "protocol.clean_subset",
 ) -> None:
-    """Notes what a data set cannot give: enough images of each class, an asymmetric map."""
+    """Notes what a data set cannot give: enough images of each class, an asymmetric map.
+
+    Args:
+        size_key: of the study file, where the size of the clean subset stands.
+    """
     dataset, name = entry.dataset, entry.label
     told = [v for v in variants if Privileges.TRANSITION_MATRIX in v.declaration.privileges]
     for noise in noises:
@@ -160,7 +178,7 @@ def check_setting(
         problems.refuse("axes.method", needing[0], allowed)
     elif needing and resolved["clean_subset"] < dataset.classes:
         allowed = f"at least {dataset.classes}, one of each class of {name}, for {needing[0]}"
-        problems.refuse("protocol.clean_subset", resolved["clean_subset"], allowed)
+        problems.refuse(size_key, resolved["clean_subset"], allowed)
     told_all = [v for v in variants if Privileges.TRUE_LABELS in v.declaration.privileges]
     if told_all and dataset.truth != "all":
         allowed = f"without the true labels: those of {name} are not known (column clean_label)"
@@ -168,7 +186,7 @@ def check_setting(
     if resolved["augment"] == "resized_crop_flip" and not dataset.packed:
         allowed = f"flip, crop_flip or crop_flip_vflip for {name}: resized crops are cut out of "
         problems.refuse("protocol.augment", resolved["augment"], f"{allowed}packed images only")
-    _check_sizes(dataset, resolved, problems)
+    _check_sizes(dataset, resolved, size_key, problems)
 
 
 def _check_noise(
@@ -206,7 +224,9 @@ def clean_counts(dataset: Dataset) -> tuple[int, ...] | None:
     return () if dataset.truth == "none" else dataset.class_counts
 
 
-def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems) -> None:
+def _check_sizes(
+    dataset: Dataset, protocol: dict[str, Any], size_key: str, problems: Problems
+) -> None:
     own = dataset.own_clean_counts is not None
     parts = ("clean_subset", "clean_val") if own else ("clean_subset", "clean_val", "dev")
     counts = clean_counts(dataset)
@@ -222,7 +242,7 @@ def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems)
             k = short[0]
             beside = "" if total == size else ", together with the other clean parts"
             problems.refuse(
-                f"protocol.{part}",
+                size_key if part == "clean_subset" else f"protocol.{part}",
                 size,
                 f"less than what a class of {dataset.name} holds: it takes {needed[k]:,} per "
                 f"class of {(counts or limits)[k]:,} in {dataset.class_names[k]}{beside}",
@@ -231,7 +251,7 @@ def _check_sizes(dataset: Dataset, protocol: dict[str, Any], problems: Problems)
     left = dataset.n_train - (protocol["dev"] if own else total)
     if left - int(protocol["noisy_val"] * left) < 1:
         allowed = f"small enough to leave any of the {dataset.n_train:,} images to train on"
-        problems.refuse("protocol.clean_subset", protocol["clean_subset"], allowed)
+        problems.refuse(size_key, protocol["clean_subset"], allowed)
 
 
 def _limits(dataset: Dataset, counts: tuple[int, ...] | None) -> list[int]:

@@ -123,7 +123,8 @@ def _expanded(
     noises = noise_entries(axes.noise, base, problems)
     variants = method_entries(axes.method, base, problems)
     seeds = checks.seeds(axes.seed, problems)
-    cells = math.prod(map(len, (data_sets, noises, variants, seeds)))
+    sizes = checks.clean_subsets(axes.clean_subset, protocol, problems)
+    cells = math.prod(map(len, (data_sets, noises, sizes or (None,), variants, seeds)))
     if cells > MOST_CELLS:
         problems.add("axes", f"{cells:,} cells are not allowed: must be at most {MOST_CELLS:,}")
     checks.check_protocol(protocol, tuning, problems)
@@ -138,6 +139,9 @@ def _expanded(
     checks.check_tuning_seeds(seeds, variants, protocol.hparams, tuned, problems)
     for entry in {entry.label: entry for entry in data_sets}.values():
         checks.check_setting(entry, protocol, noises, variants, problems)
+        for size in sizes:
+            sized = protocol.model_copy(update={"clean_subset": size})
+            checks.check_setting(entry, sized, [], variants, problems, "axes.clean_subset")
     return Study(
         name=file.study,
         datasets=tuple(data_sets),
@@ -148,4 +152,5 @@ def _expanded(
         run=file.run,
         slurm=file.slurm,
         tuned=tuned,
+        clean_subsets=sizes,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from runners.study.cell import Cell
 from runners.study.problems import hint, shown
-from runners.study.resolve import Study, protocol_for
+from runners.study.resolve import Study, protocol_for, settings
 from runners.study.tuned import hparams_for, tuned_at
 from runners.system.canonical import SCHEMA
 from runners.system.errors import ConfigError
@@ -19,10 +19,13 @@ def cells(study: Study) -> list[Cell]:
     """All cells of a study, by data set, noise, method and seed in the order of the file."""
     grid = []
     for data_set in study.datasets:
-        protocol = protocol_for(study.protocol, data_set.dataset, study.methods)
         tuned, mode = study.tuned[data_set.label], study.protocol.hparams
         resolved = [(entry, hparams_for(entry, mode, tuned)) for entry in study.methods]
-        for noise, (entry, hparams), seed in product(study.noises, resolved, study.seeds):
+        every = [
+            (noise, protocol_for(protocol, data_set.dataset, study.methods))
+            for noise, protocol in settings(study.protocol, study.noises, study.clean_subsets)
+        ]
+        for (noise, protocol), (entry, hparams), seed in product(every, resolved, study.seeds):
             under = hparams.tuned and hparams.tuned.under
             grid.append(
                 Cell(

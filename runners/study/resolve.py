@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ from runners.study.entries import DatasetEntry, MethodEntry, NoiseEntry
 from runners.study.schema import Protocol, Run
 from runners.study.slurm_section import Slurm
 from runners.study.tuned import ByDataset
+from runners.system.console import counted
 
 LARGEST_BATCH = 128
 LEAST_UPDATES = 20
@@ -28,6 +29,7 @@ class Study:
         datasets, noises, methods, seeds: the axes.
         protocol, run, slurm: the other sections, with the preset and all defaults filled in.
         tuned: hyper-parameters by label of a data set and method, empty where there are none.
+        clean_subsets: an axis of sizes; empty where the protocol has the one size.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Study:
     run: Run
     slurm: Slurm
     tuned: ByDataset
+    clean_subsets: tuple[int, ...] = ()
 
     @property
     def track(self) -> str:
@@ -52,10 +55,31 @@ class Study:
         axes = {
             "dataset": [entry.config for entry in self.datasets],
             "noise": [entry.params for entry in self.noises],
+            **({"clean_subset": list(self.clean_subsets)} if self.clean_subsets else {}),
             "method": variants,
             "seed": list(self.seeds),
         }
         return {"study": self.name, "axes": axes, "protocol": self.protocol.model_dump()}
+
+
+def settings(
+    protocol: Protocol, noises: Iterable[NoiseEntry], clean_subsets: Sequence[int]
+) -> list[tuple[NoiseEntry, Protocol]]:
+    """Every noise with every size of the clean subset, whose names then say the size too."""
+    if not clean_subsets:
+        return [(noise, protocol) for noise in noises]
+    return [
+        (
+            replace(
+                noise,
+                slug=f"{noise.slug}-clean{size}",
+                display=f"{noise.display}, {counted(size, 'clean image')}",
+            ),
+            protocol.model_copy(update={"clean_subset": size}),
+        )
+        for noise in noises
+        for size in clean_subsets
+    ]
 
 
 def needing_clean_subset(variants: Iterable[MethodEntry]) -> list[str]:

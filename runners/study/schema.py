@@ -32,6 +32,10 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _as_list_or_none(value: Any) -> Any:
+    return None if value is None else _as_list(value)
+
+
 Entries = Annotated[list[Any], BeforeValidator(_as_list)]
 
 
@@ -45,7 +49,7 @@ class _Section(BaseModel):
 
 
 class Axes(_Section):
-    """The grid: every combination of data set, noise, method and seed is a cell."""
+    """The grid: every combination of data set, noise, clean subset, method and seed is a cell."""
 
     dataset: Entries = Field(
         description="Data sets, by name.",
@@ -59,6 +63,14 @@ class Axes(_Section):
         description="Methods: a name, or {name, label, display, hyper-parameters}; a list inside "
         "multiplies. `package.module:Class` names a method outside the suite.",
         json_schema_extra=_allowed("a method entry or a list of them"),
+    )
+    clean_subset: Annotated[
+        list[Annotated[Whole, Ge(0), Le(10_000_000)]] | None, BeforeValidator(_as_list_or_none)
+    ] = Field(
+        None,
+        description="Sizes of the clean subset, each a part of the setting; null: that of the "
+        "protocol.",
+        json_schema_extra=_allowed("null or a list of whole numbers from 0 to 10,000,000"),
     )
     seed: Any = Field(
         3,

@@ -74,6 +74,7 @@ def tuning_study(
         "study": f"{study.name}-{entry.label}",
         "axes.dataset": [{**config, "label": entry.label}],
         "axes.method": variants,
+        "axes.clean_subset": None,
         "axes.seed": list(range(FIRST_SEED, FIRST_SEED + seeds)),
         "protocol.dev": development,
         "protocol.hparams": "default",

@@ -225,6 +225,7 @@ def test_clean_images_come_from_a_clean_part_or_from_those_whose_truth_is_known(
     [
         ("given", "{name: symmetric, rate: 0.4}", "must be given or labels_file"),
         ("cross_entropy", "clean_only", "no true label is known"),
+        ("cross_entropy", "oracle", "without the true labels"),
         ("path: my_images", "path: nowhere", "is not there: must be a folder of images"),
         (
             "path: my_images}",

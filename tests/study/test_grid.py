@@ -109,6 +109,20 @@ def test_a_clean_subset_is_drawn_where_a_method_of_the_study_needs_it_or_its_siz
     assert sizes("axes.method=[cross_entropy, gce]", "protocol.clean_subset=40") == {40}
 
 
+def test_an_axis_of_clean_subsets_makes_settings_whose_names_say_the_size(tmp_path):
+    several = cells(study(tmp_path, "axes.clean_subset=[4, 100]", "axes.seed=1"))
+    assert [(c.noise_slug, c.noise_display, c.protocol["clean_subset"]) for c in several[::3]] == [
+        ("symmetric-0.28-clean4", "Symmetric 0.28, 4 clean images", 4),
+        ("symmetric-0.28-clean100", "Symmetric 0.28, 100 clean images", 100),
+        ("symmetric-0.29-clean4", "Symmetric 0.29, 4 clean images", 4),
+        ("symmetric-0.29-clean100", "Symmetric 0.29, 100 clean images", 100),
+        ("clean-clean4", "Clean, 4 clean images", 4),
+        ("clean-clean100", "Clean, 100 clean images", 100),
+    ]
+    one = cells(study(tmp_path, "protocol.clean_subset=4", "axes.seed=1"))
+    assert {c.key for c in one} == {c.key for c in several if c.protocol["clean_subset"] == 4}
+
+
 def test_one_and_1_0_are_one_value_where_a_float_belongs(tmp_path):
     whole = ["axes.method={name: gce, q: 1}", "protocol.lr=1", "protocol.noisy_val=-0.0"]
     point = ["axes.method={name: gce, q: 1.0}", "protocol.lr=1.0", "protocol.noisy_val=0"]
