@@ -19,7 +19,7 @@ class Hparams(Hyperparameters):
     hard: bool = hparam(False)
 
 
-DECLARATION = Declaration("bootstrap", "Bootstrap", Hparams)
+DECLARATION = Declaration("bootstrap", "Bootstrap", Hparams, family="label correction")
 
 
 def bootstrap_losses(logits: Tensor, labels: Tensor, beta: float, hard: bool) -> Tensor:

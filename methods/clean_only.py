@@ -11,7 +11,9 @@ from torch import Tensor
 from methods.base import Batch, Method, register
 from methods.declaration import Declaration, Privileges
 
-DECLARATION = Declaration("clean_only", "Clean only", privileges=Privileges.CLEAN_SUBSET)
+DECLARATION = Declaration(
+    "clean_only", "Clean only", privileges=Privileges.CLEAN_SUBSET, family="control"
+)
 
 
 @register(DECLARATION)

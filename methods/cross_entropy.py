@@ -9,7 +9,7 @@ from torch import Tensor
 from methods.base import LossMethod, register
 from methods.declaration import Declaration
 
-DECLARATION = Declaration("cross_entropy", "Cross-entropy")
+DECLARATION = Declaration("cross_entropy", "Cross-entropy", family="baseline")
 
 
 @register(DECLARATION)

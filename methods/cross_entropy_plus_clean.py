@@ -21,6 +21,7 @@ DECLARATION = Declaration(
     Hparams,
     Privileges.CLEAN_SUBSET,
     cost=2.0,
+    family="control",
 )
 
 

@@ -22,7 +22,7 @@ class Hparams(Hyperparameters):
     lam: float = hparam(3.0, gt=0, le=1000, search=LogUniform(0.3, 30))  # lambda
 
 
-DECLARATION = Declaration("elr", "ELR", Hparams)
+DECLARATION = Declaration("elr", "ELR", Hparams, family="regularisation")
 
 CLIP = 1e-4
 

@@ -23,7 +23,9 @@ class Hparams(Hyperparameters):
     RENAMED: ClassVar = {"lr": "lr_factor, a factor of protocol.lr (0.005 of 0.05 is 0.1)"}
 
 
-DECLARATION = Declaration("fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SUBSET)
+DECLARATION = Declaration(
+    "fine_tune", "Fine-tune", Hparams, Privileges.CLEAN_SUBSET, family="control"
+)
 
 
 @register(DECLARATION)

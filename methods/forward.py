@@ -19,7 +19,9 @@ class Hparams(Hyperparameters):
     backward: bool = hparam(False)
 
 
-DECLARATION = Declaration("forward", "Forward", Hparams, Privileges.TRANSITION_MATRIX)
+DECLARATION = Declaration(
+    "forward", "Forward", Hparams, Privileges.TRANSITION_MATRIX, family="loss correction"
+)
 
 LEAST_P = 1e-7  # below it a corrected probability counts as this, as in the official code
 

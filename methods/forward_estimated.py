@@ -27,7 +27,9 @@ class Hparams(Hyperparameters):
     backward: bool = hparam(False)
 
 
-DECLARATION = Declaration("forward_estimated", "Forward, estimated T", Hparams)
+DECLARATION = Declaration(
+    "forward_estimated", "Forward, estimated T", Hparams, family="loss correction"
+)
 
 PERCENTILE = 97  # of p_i; what is not below it is an outlier
 

@@ -25,7 +25,7 @@ class Hparams(Hyperparameters):
     prune_every: float = hparam(10 / 120, gt=0, le=1)  # share of the epochs between prunings
 
 
-DECLARATION = Declaration("gce", "GCE", Hparams)
+DECLARATION = Declaration("gce", "GCE", Hparams, family="robust loss")
 
 
 def lq_loss(logits: Tensor, labels: Tensor, q: float) -> Tensor:

@@ -29,7 +29,13 @@ class Hparams(Hyperparameters):
 
 
 DECLARATION = Declaration(
-    "jocor", "JoCoR", Hparams, Privileges.NOISE_RATE, paper={"ramp": 10 / 200}, cost=2.0
+    "jocor",
+    "JoCoR",
+    Hparams,
+    Privileges.NOISE_RATE,
+    paper={"ramp": 10 / 200},
+    cost=2.0,
+    family="sample selection",
 )
 
 

@@ -17,7 +17,9 @@ from methods.base import Batch, Method, register
 from methods.declaration import Declaration, Privileges
 from methods.lookahead import LookAhead
 
-DECLARATION = Declaration("l2rw", "L2RW", privileges=Privileges.CLEAN_SUBSET, cost=3.7)
+DECLARATION = Declaration(
+    "l2rw", "L2RW", privileges=Privileges.CLEAN_SUBSET, cost=3.7, family="meta-learning"
+)
 
 
 @register(DECLARATION)

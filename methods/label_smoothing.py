@@ -15,7 +15,7 @@ class Hparams(Hyperparameters):
     epsilon: float = hparam(0.1, ge=0, lt=1, search=Uniform(0.0, 0.9))  # Szegedy's value
 
 
-DECLARATION = Declaration("label_smoothing", "Label smoothing", Hparams)
+DECLARATION = Declaration("label_smoothing", "Label smoothing", Hparams, family="regularisation")
 
 
 @register(DECLARATION)

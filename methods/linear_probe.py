@@ -19,7 +19,9 @@ class Hparams(Hyperparameters):
     lr_factor: float = hparam(1.0, gt=0, le=100, search=LogUniform(0.01, 10))  # of protocol.lr
 
 
-DECLARATION = Declaration("linear_probe", "Linear probe", Hparams, Privileges.CLEAN_SUBSET)
+DECLARATION = Declaration(
+    "linear_probe", "Linear probe", Hparams, Privileges.CLEAN_SUBSET, family="control"
+)
 
 
 @register(DECLARATION)

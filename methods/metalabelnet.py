@@ -57,6 +57,7 @@ DECLARATION = Declaration(
     Privileges.CLEAN_SUBSET,
     paper={"stage2_schedule": "protocol", "official_batchnorm": True},
     cost=2.7,
+    family="meta-learning",
 )
 
 EPSILON = 1e-10  # of the official code, inside log y

@@ -36,6 +36,7 @@ DECLARATION = Declaration(
     Privileges.CLEAN_SUBSET,
     paper={"stage2_schedule": "protocol"},
     cost=1.2,
+    family="control",
 )
 
 

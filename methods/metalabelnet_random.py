@@ -23,6 +23,7 @@ DECLARATION = Declaration(
     Hparams,
     paper={"stage2_schedule": "protocol"},
     cost=1.2,
+    family="control",
 )
 
 

@@ -20,7 +20,7 @@ class Hparams(Hyperparameters):
     alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.1, 100))  # CIFAR
 
 
-DECLARATION = Declaration("mixup", "Mixup", Hparams)
+DECLARATION = Declaration("mixup", "Mixup", Hparams, family="regularisation")
 
 
 @register(DECLARATION)

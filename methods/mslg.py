@@ -47,6 +47,7 @@ DECLARATION = Declaration(
     Privileges.CLEAN_SUBSET,
     paper={"stage2_schedule": "protocol"},
     cost=2.7,
+    family="meta-learning",
 )
 
 

@@ -27,7 +27,9 @@ class Hparams(Hyperparameters):
     hidden: int = hparam(100, ge=1, le=100_000)  # hidden units of V
 
 
-DECLARATION = Declaration("mw_net", "Meta-Weight-Net", Hparams, Privileges.CLEAN_SUBSET, cost=3.7)
+DECLARATION = Declaration(
+    "mw_net", "Meta-Weight-Net", Hparams, Privileges.CLEAN_SUBSET, cost=3.7, family="meta-learning"
+)
 
 
 class WeightNet(nn.Module):

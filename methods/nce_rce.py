@@ -20,7 +20,7 @@ class Hparams(Hyperparameters):
     beta: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.01, 10))  # of RCE; CIFAR-100: 0.1
 
 
-DECLARATION = Declaration("nce_rce", "NCE+RCE", Hparams)
+DECLARATION = Declaration("nce_rce", "NCE+RCE", Hparams, family="robust loss")
 
 
 def normalised_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

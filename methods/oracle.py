@@ -12,7 +12,7 @@ from torch import Tensor
 from methods.base import LossMethod, register
 from methods.declaration import Declaration, Privileges
 
-DECLARATION = Declaration("oracle", "Oracle", privileges=Privileges.TRUE_LABELS)
+DECLARATION = Declaration("oracle", "Oracle", privileges=Privileges.TRUE_LABELS, family="ceiling")
 
 NO_CLASS = -1
 

@@ -38,7 +38,7 @@ class Hparams(Hyperparameters):
     lr2_factor: float = hparam(0.2 / 0.06, gt=0, le=100)  # rate of stage 3 / that before it
 
 
-DECLARATION = Declaration("pencil", "PENCIL", Hparams)
+DECLARATION = Declaration("pencil", "PENCIL", Hparams, family="label correction")
 
 
 def parts(logits: Tensor, label_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -21,7 +21,7 @@ class Hparams(Hyperparameters):
     beta: float = hparam(1.0, gt=0, le=100, search=LogUniform(0.1, 10))
 
 
-DECLARATION = Declaration("sce", "SCE", Hparams)
+DECLARATION = Declaration("sce", "SCE", Hparams, family="robust loss")
 
 LEAST_P = 1e-7
 LEAST_LABEL = 1e-4  # what stands for 0 inside log y, A = log 1e-4 in the paper

@@ -126,6 +126,8 @@ class Declaration:
     views: tuple[str, ...] = ("weak",)
     """Views of each training image in a batch: the first is the protocol's, "weak" for all methods;
     further ones are "weak" (drawn again) or "strong"."""
+    family: str = "other"
+    """What kind of method it is, such as "robust loss"; for people, changes nothing."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.hparams, type) and issubclass(self.hparams, Hyperparameters)):

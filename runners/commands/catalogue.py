@@ -45,10 +45,12 @@ def describe(asked: Sequence[str]) -> str:
 
 
 def _about(kind: str, name: str) -> str:
-    """What an entry is, and the privileges of a method."""
+    """What an entry is; of a method also its family and privileges."""
     summary = CATALOGUES[kind].summary(name)
-    told = methods.declaration(name).privileges.names if kind == "methods" else []
-    return summary + (f" [{', '.join(told)}]" if told else "")
+    if kind != "methods":
+        return summary
+    declared = methods.declaration(name)
+    return f"{summary} [{', '.join([declared.family, *declared.privileges.names])}]"
 
 
 def _parameters(kind: str, registry: Registry, name: str) -> str:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
+from torch import Tensor
 
 import methods
 import networks
-from methods.base import Batch, Method, Task
+from methods.base import Batch, Method, Sampler, Task
+from methods.base.sampler import Draws
 from methods.declaration import Privileges
 from runners.cell.batches import EndlessBatches, ImageSet
 from runners.cell.trainer import autocast
+from runners.cell.views import draw_all
 from runners.speed.double_backward import DOUBLE_BACKWARD
 
 CLASSES, BATCH, CLEAN, BATCHES = 10, 128, 250, 4
 SHAPES = {"small_cnn": (1, 28)}
 OTHER_SHAPE = (3, 32)
 
+ONE_PASS = (
+    *("cross_entropy", "gce", "sce", "nce_rce", "forward", "forward_estimated", "bootstrap"),
+    *("pencil", "joint_optimization", "label_smoothing", "mixup", "elr", "oracle", "clean_only"),
+    *("fine_tune", "metalabelnet_probe", "metalabelnet_random"),
+)
+"""Methods of one forward and one backward pass a step, some on cached features."""
+
 # Passes of a step in forward passes F; a backward or tangent pass is 2 F, cross-entropy 3 F.
 IDEAL_PASSES = {
-    **{(name, ""): 3 for name in ("cross_entropy", "clean_only", "fine_tune", "gce")},
-    ("co_teaching", ""): 6,
-    ("mw_net", ""): 10,
-    ("metalabelnet", "cached"): 10,
+    **dict.fromkeys(ONE_PASS, 3),
+    **dict.fromkeys(("co_teaching", "co_teaching_plus", "jocor", "cross_entropy_plus_clean"), 6),
+    **dict.fromkeys(("mw_net", "mslg", "metalabelnet"), 10),
     ("metalabelnet", "online"): 11,
+    "l2rw": 11,
 }
 
 
@@ -43,7 +55,8 @@ def ideal_ratio(method: str, variant: str) -> float | None:
 
     None where nobody has counted: double backward, other methods.
     """
-    passes = IDEAL_PASSES.get((method, variant))
+    alone = IDEAL_PASSES.get(method) if variant in ("", "cached") else None
+    passes = IDEAL_PASSES.get((method, variant), alone)
     return None if passes is None else round(passes / 3, 2)
 
 
@@ -68,8 +81,9 @@ class Bench:
         data = ImageSet.build(images, labels, *moments, device)
         subset = ImageSet.build(images[:CLEAN], labels[:CLEAN], *moments, device)
         index = torch.arange(count, device=device)
-        self.batches = [Batch(*data.take(part)) for part in index.split(BATCH)]
-        task = _task(data, subset, augmented=variant.startswith("online"))
+        strengths = methods.declaration(name).views
+        self.batches = [_batch(data, part, strengths, rng) for part in index.split(BATCH)]
+        task = _task(data, subset, strengths, augmented=variant.startswith("online"))
         kind = DOUBLE_BACKWARD[name] if variant == "double-backward" else methods.load(name)
 
         def new_network() -> torch.nn.Module:
@@ -90,8 +104,24 @@ class Bench:
         self.count += 1
 
 
-def _task(data: ImageSet, subset: ImageSet, augmented: bool) -> Task:
+def _batch(
+    data: ImageSet, index: Tensor, strengths: tuple[str, ...], rng: np.random.Generator
+) -> Batch:
+    drawn = draw_all(rng, len(index), "none", strengths, data.draw)
+    return Batch(*data.views(index, strengths, [d if d is None else data.upload(d) for d in drawn]))
+
+
+def _task(data: ImageSet, subset: ImageSet, strengths: tuple[str, ...], augmented: bool) -> Task:
     clean = EndlessBatches(subset, BATCH, "none", np.random.default_rng, BATCHES)
+
+    def sampler(name: str) -> Sampler:
+        def take(index: np.ndarray, draws: Draws) -> Batch:
+            drawn = [None if view is None else data.upload(view) for view in draws]
+            return Batch(*data.views(data.upload(index), strengths, drawn))
+
+        draw = functools.partial(draw_all, augment="none", strengths=strengths, draw=data.draw)
+        return Sampler(name, len(data), BATCH, np.random.default_rng, draw, take)
+
     return Task(
         classes=CLASSES,
         n_train=len(data),
@@ -102,7 +132,10 @@ def _task(data: ImageSet, subset: ImageSet, augmented: bool) -> Task:
         make_optimizer=lambda p: torch.optim.SGD(p, 1e-3, 0.9, weight_decay=5e-4),
         learning_rate=lambda epoch: 1e-3,
         train_in_order=lambda: (Batch(*parts) for parts in data.in_order(500)),
-        granted=Privileges.CLEAN_SUBSET | Privileges.NOISE_RATE,
+        granted=~Privileges.NONE,
         clean_source=lambda augment: Batch(*clean.next(augment)),
         realised_rate=0.4,
+        matrix=torch.full((CLASSES, CLASSES), 0.04, device=data.labels.device).fill_diagonal_(0.64),
+        truth=data.labels,
+        sampler=sampler,
     )

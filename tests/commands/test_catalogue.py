@@ -19,7 +19,8 @@ def test_every_entry_has_a_line_with_its_name_and_what_it_is(kind, capsys):
 def test_privileges_are_told_beside_what_a_method_is(capsys):
     assert main(["--list", "methods"]) == 0
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert said["metalabelnet"].endswith("[clean_subset]") and "[" not in said["gce"]
+    assert said["metalabelnet"].endswith("[meta-learning, clean_subset]")
+    assert said["gce"].endswith("[robust loss]")
 
 
 @pytest.mark.parametrize(
