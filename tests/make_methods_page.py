@@ -21,8 +21,7 @@ from methods.declaration import Declaration
 from tests.vector_checks.checks import CHECKS
 
 PAGE = ROOT / "docs" / "methods.md"
-BEGIN, END = "<!-- methods -->", "<!-- end of methods -->"
-TUNED = ROOT / "benchmarks" / "tuned" / "fashion_mnist_mini_ranges.csv"
+RANGES = ROOT / "benchmarks" / "tuned" / "fashion_mnist_mini_ranges.csv"
 SPEED = ROOT / "results" / "speed" / "cpu.json"
 FAMILIES = (
     *("baseline", "robust loss", "loss correction", "label correction", "regularisation"),
@@ -31,50 +30,63 @@ FAMILIES = (
 """In the order of the page."""
 
 
+def names() -> list[str]:
+    """The methods by family."""
+    return sorted(methods.names(), key=lambda n: FAMILIES.index(methods.declaration(n).family))
+
+
+def told(declared: Declaration) -> str:
+    return ", ".join(declared.privileges.names).replace("_", " ")
+
+
+def paragraphs(name: str) -> list[str]:
+    """Of the head of a method's file: its title, then what it does and how it differs."""
+    text = methods.source(name).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").split("\n\n")
+
+
+def tuned() -> list[dict[str, str]]:
+    """Each tuned hyper-parameter: how its range was searched and what came out."""
+    with RANGES.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def cost(name: str) -> str:
-    """Milliseconds of a step in steps of cross-entropy, of each variant that was measured."""
-    rows = [
-        row
+    """A step in steps of cross-entropy, of each variant that was measured."""
+    texts = [
+        f"{row['ratio_min']:.2f}" + f" ({row['variant']} features)" * bool(row["variant"])
         for row in json.loads(SPEED.read_text(encoding="utf-8"))
         if (row["method"], row["network"], row["precision"]) == (name, "cnn8", "float32")
         and row["variant"] != "double-backward"
     ]
-    texts = [
-        f"{row['ratio_min']:.2f}" + f" ({row['variant']})" * bool(row["variant"]) for row in rows
-    ]
-    return ", ".join(texts) or "not measured"
+    return " or ".join(texts) or "not measured"
 
 
 def verified(name: str) -> str:
-    """Vectors of official code that are compared, and the tests that work numbers out by hand."""
+    """Vectors of official code that are compared, and tests with numbers worked out by hand."""
     files = [f"`{prefix}`" for prefix, check in CHECKS.items() if name in check.methods]
     tests = [
-        f"`{path.relative_to(ROOT)}`"
+        f"`{path.name}`"
         for path in sorted((ROOT / "tests" / "methods").glob("test_*.py"))
         if f'"{name}"' in path.read_text(encoding="utf-8")
     ]
-    parts = [f"vectors of an official implementation ({', '.join(files)})"] if files else []
-    return "; ".join([*parts, *([f"formula ({', '.join(tests)})"] if tests else [])])
+    by_vectors = [f"vectors {', '.join(files)}"] if files else []
+    return "; ".join([*by_vectors, *([f"formula in {', '.join(tests)}"] if tests else [])])
 
 
 def hyperparameters(declared: Declaration) -> list[str]:
     """A table of them: default, range of the search, tuned value and how the search ended."""
     if not declared.fields:
-        return ["No hyper-parameter of its own.", ""]
-    with TUNED.open(newline="", encoding="utf-8") as file:
-        rows = {
-            row["parameter"]: row for row in csv.DictReader(file) if row["method"] == declared.name
-        }
-    lines = [
-        "| hyper-parameter | default | searched | tuned | verdict |",
-        "| :-- | --: | :-- | --: | :-- |",
-    ]
+        return []
+    rows = {row["parameter"]: row for row in tuned() if row["method"] == declared.name}
+    lines = ["| hyper-parameter | default | searched | tuned | verdict |"]
+    lines.append("| :-- | --: | :-- | --: | :-- |")
     for name, info in declared.fields.items():
         search, row = declared.searched.get(name), rows.get(name)
         default = f"{info.default:.4g}" if isinstance(info.default, float) else f"{info.default}"
-        best, verdict = (
-            (row["best"], row["verdict"]) if row else ("", "not tuned yet" * bool(search))
-        )
+        best, verdict = (row["best"], row["verdict"]) if row else ("", "")
+        if search and not row:
+            verdict = "not tuned yet"
         lines.append(f"| `{name}` | {default} | {search or ''} | {best} | {verdict} |")
     return [*lines, ""]
 
@@ -82,42 +94,54 @@ def hyperparameters(declared: Declaration) -> list[str]:
 def section(name: str) -> list[str]:
     """All that is known of one method."""
     declared = methods.declaration(name)
-    source = methods.source(name)
-    title, *paragraphs = (
-        ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-    ).split("\n\n")
-    told = ", ".join(declared.privileges.names).replace("_", " ") or "nothing but noisy labels"
-    facts = f"*Told*: {told}. *Step*: {cost(name)}. *Verified by*: {verified(name)}."
-    return [
-        f"#### {declared.display} (`{name}`)",
-        "",
-        title,
-        "",
-        *(line for paragraph in paragraphs for line in (paragraph, "")),
-        facts,
-        "",
-        *hyperparameters(declared),
-    ]
+    title, *rest = paragraphs(name)
+    facts = [f"told {told(declared) or 'nothing but noisy labels'}", f"step {cost(name)}"]
+    facts.append(f"verified by {verified(name)}")
+    lines = [f"### {declared.display} (`{name}`)", "", title, ""]
+    lines += [line for paragraph in rest for line in (paragraph, "")]
+    return [*lines, f"*{declared.family.capitalize()}*: {'; '.join(facts)}.", "",
+            *hyperparameters(declared)]  # fmt: skip
 
 
-def block() -> str:
-    """The methods by family, each as a section."""
-    by_family: dict[str, list[str]] = {family: [] for family in FAMILIES}
-    for name in methods.names():
-        by_family[methods.declaration(name).family].append(name)
-    lines = []
-    for family, names in by_family.items():
-        if names:
-            lines += [f"### {family.capitalize()}", ""]
-            lines += [line for name in names for line in section(name)]
-    return "\n".join(lines)
+def table() -> list[str]:
+    """One line a method."""
+    lines = ["| method | family | told | in a line |", "| :-- | :-- | :-- | :-- |"]
+    for name in names():
+        declared = methods.declaration(name)
+        about = paragraphs(name)[0].replace("\n", " ")
+        lines.append(f"| `{name}` | {declared.family} | {told(declared)} | {about} |")
+    return lines
+
+
+def tuned_table() -> list[str]:
+    """One line a tuned hyper-parameter."""
+    lines = ["| hyper-parameter | range | default | best | verdict |"]
+    lines.append("| :-- | :-- | --: | --: | :-- |")
+    for row in tuned():
+        name = f"`{row['method']}.{row['parameter']}`"
+        values = [row[key] for key in ("range", "default", "best", "verdict")]
+        lines.append(f"| {' | '.join([name, *values])} |")
+    return lines
+
+
+def blocks() -> dict[str, list[str]]:
+    """Name of a block of the page -> its lines."""
+    sections = [line for name in names() for line in section(name)]
+    return {"list": table(), "tuned": tuned_table(), "methods": sections[:-1]}
+
+
+def filled(text: str) -> str:
+    """The page with its blocks as they are today."""
+    for name, lines in blocks().items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        after = rest.partition(end)[2]
+        text = "".join([before, begin, "\n", "\n".join(lines), "\n", end, after])
+    return text
 
 
 def main() -> int:
-    text = PAGE.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    PAGE.write_text(f"{head}{BEGIN}\n\n{block()}\n{END}{tail}", encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}: {len(methods.names())} methods")
     return 0
 
