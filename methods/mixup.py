@@ -23,17 +23,27 @@ class Hparams(Hyperparameters):
 DECLARATION = Declaration("mixup", "Mixup", Hparams)
 
 
+def draws_of_epoch(
+    rng: np.random.Generator, alpha: float, steps: int, size: int
+) -> tuple[list[float], Tensor]:
+    """Shares lambda of an epoch's steps, and keys (steps, size): a batch's order is their argsort.
+
+    Drawn on the host for a whole epoch: the same on every device, and no step waits for it.
+    """
+    shares = rng.beta(alpha, alpha, steps).tolist()
+    return shares, torch.from_numpy(rng.random((steps, size), dtype=np.float32))
+
+
 @register(DECLARATION)
 class Mixup(Method):
     """Mean cross-entropy of mixed images, in the shares of their labels."""
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
-        # Drawn on the host for a whole epoch: the same on every device, and no step waits for it.
-        alpha, steps = self.hparams.alpha, self.task.steps_per_epoch
-        self.shares = self.rng.beta(alpha, alpha, steps).tolist()
-        keys = self.rng.random((steps, self.task.n_train // steps), dtype=np.float32)
-        self.keys = torch.from_numpy(keys).to(self.task.noisy_labels.device)
+        steps = self.task.steps_per_epoch
+        size = self.task.n_train // steps
+        self.shares, keys = draws_of_epoch(self.rng, self.hparams.alpha, steps, size)
+        self.keys = keys.to(self.task.noisy_labels.device)
         self.taken = 0
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

@@ -39,6 +39,7 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "jocor": losses.check_jocor,
     "forward_correction": losses.check_forward,
     "coteaching_plus": two_networks.check_co_teaching_plus,
+    "plus_elr": two_networks.check_elr_plus,
     "drop_rates": two_networks.check_drop_rates,
 }
 

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import co_teaching_plus
+from methods import co_teaching_plus, elr_plus
 from tests import check_reference
 from tests.helpers.cells import Linear, batch, granted_task, same_state, tiny_method
 from tests.methods.test_reference import SHARED
@@ -106,3 +107,71 @@ def test_co_teaching_plus_is_co_teaching_first_and_then_looks_at_disagreement():
     assert torch.equal(plus.kept[apart] > 0, expected[2][apart]) and not expected[2][apart].all()
     plus.begin_epoch(5)
     assert not plus.early
+
+
+def test_ramps_and_decays_rise_to_their_value_and_stay():
+    assert elr_plus.ramp_up(5, 10) == pytest.approx(math.exp(-5 / 4))
+    assert elr_plus.ramp_up(10, 10) == elr_plus.ramp_up(99, 10) == elr_plus.ramp_up(1, 0) == 1
+    assert elr_plus.average_decay(4, 0.9, 10) == pytest.approx(0.9 * math.exp(-5 / 4))
+    assert [elr_plus.average_decay(step, 0.9, 0) for step in (1, 4, 99)] == [0.5, 0.8, 0.9]
+
+
+def test_steps_of_elr_plus_are_shares_of_the_run_and_gamma_is_that_of_an_epoch():
+    task = granted_task(epochs=10, steps_per_epoch=176)
+    method = tiny_method("elr_plus", task=task, ramp=0.2, gamma_ramp=0.5, gamma=0.9)
+    assert (method.ramp_steps, method.gamma_steps) == (352, 880)
+    assert method.gamma == pytest.approx(0.9 * 0.9)  # half as many steps an epoch as the paper's
+
+
+def test_elr_plus_takes_targets_from_the_other_networks_average_on_unmixed_images():
+    data, task = batch(6), granted_task(epochs=4)
+    settings = {"beta": 0.6, "lam": 2.0, "gamma": 0.9, "gamma_ramp": 0.0, "ramp": 1.0}
+    method = tiny_method("elr_plus", two_different(), task=task, **settings)
+    method.gamma = 0.9
+    with torch.no_grad():  # so that averages are not what their networks are
+        method.average.weight.mul_(-1)
+        method.peer_average.weight.mul_(0.5)
+    method.begin_epoch(0)
+    assert method.keys.shape == (2, 1, 6) and all(0.5 <= s[0] <= 1 for s in method.shares)
+    assert method.shares[0] != method.shares[1]
+    x, given = data.images, F.one_hot(data.labels, 3).double()
+    networks, averages = (method.network, method.peer), (method.average, method.peer_average)
+    expected, start = (
+        [],
+        [(n.weight.clone(), a.weight.clone()) for n, a in zip(networks, averages, strict=True)],
+    )
+    stores = []
+    for k, network in enumerate(networks):
+        share, order = method.shares[k][0], method.keys[k, 0].argsort()
+        targets = 0.4 * averages[1 - k](x).softmax(1)
+        y, t, z = (share * v + (1 - share) * v[order] for v in (given, targets, x))
+        log_p = network(z).log_softmax(1)
+        term = torch.log(1 - (t * log_p.exp()).sum(1)).mean()
+        weight = 2 * math.exp(-5 * 0.75**2)  # the first of four steps
+        expected.append((weight * term - (y * log_p).sum(1).mean()).item())
+        stores.append(targets)
+    logged = method.step(data)
+    assert [logged["loss"].item(), logged["peer_loss"].item()] == pytest.approx(expected)
+    torch.testing.assert_close(method.targets, stores[0])
+    torch.testing.assert_close(method.peer_targets, stores[1])
+    for (before, mean), network, average in zip(start, networks, averages, strict=True):
+        assert not torch.equal(network.weight, before)
+        torch.testing.assert_close(average.weight, 0.5 * mean + 0.5 * network.weight)
+    method.begin_epoch(1)
+    other = averages[1](x).softmax(1)
+    method.step(data)
+    torch.testing.assert_close(method.targets, 0.6 * stores[0] + 0.4 * other)
+    corrected = method.corrected_labels()
+    torch.testing.assert_close(corrected, method.targets / method.targets.sum(1, keepdim=True))
+
+
+def test_labels_times_targets_are_normalised_again():
+    method = tiny_method("elr_plus", labels_times_targets=True, lam=1.0)
+    p = torch.tensor([[0.5, 0.25, 0.25]], dtype=torch.float64)
+    labels, targets = (
+        torch.tensor([row], dtype=torch.float64) for row in ([0.8, 0.2, 0], [0.1, 0.6, 0.1])
+    )
+    found = method.plus_loss(p.log(), labels, targets).item()
+    # 0.08 and 0.12 become 0.4 and 0.6
+    fit = 0.4 * math.log(2) + 0.6 * math.log(4)
+    assert found == pytest.approx(fit + math.log(1 - 0.05 - 0.15 - 0.025))
