@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from methods.base import Batch, register
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Uniform, hparam
 from methods.elr import CLIP, ELR, move_targets, pull
-from methods.mixup import draws_of_epoch
+from methods.mixup import draws_for_two, mixed
 
 
 class Hparams(Hyperparameters):
@@ -62,11 +62,6 @@ def average_decay(step: int, gamma: float, ramp_steps: float) -> float:
     return gamma * ramp_up(step + 1, ramp_steps)
 
 
-def mixed(values: Tensor, share: float, order: Tensor) -> Tensor:
-    """Each row in its share with that of another sample."""
-    return share * values + (1 - share) * values[order]
-
-
 def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """average <- decay average + (1 - decay) network, in the parameters."""
     for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
@@ -92,12 +87,9 @@ class ELRPlus(ELR):
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
-        steps, alpha = self.task.steps_per_epoch, self.hparams.alpha
+        steps = self.task.steps_per_epoch
         size = self.task.n_train // steps
-        draws = [draws_of_epoch(self.rng, alpha, steps, size) for _ in range(2)]
-        # max: the larger share is the image's own.
-        self.shares = [[max(share, 1 - share) for share in shares] for shares, _ in draws]
-        keys = torch.stack([keys for _, keys in draws])
+        self.shares, keys = draws_for_two(self.rng, self.hparams.alpha, steps, size)
         self.keys = keys.to(self.task.noisy_labels.device)
         self.taken = 0
 

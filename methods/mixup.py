@@ -34,6 +34,23 @@ def draws_of_epoch(
     return shares, torch.from_numpy(rng.random((steps, size), dtype=np.float32))
 
 
+def draws_for_two(
+    rng: np.random.Generator, alpha: float, steps: int, size: int
+) -> tuple[list[list[float]], Tensor]:
+    """Draws of an epoch for two networks: keys are (2, steps, size), shares a half or more.
+
+    So the larger part of a mixture is the image's own, as MixMatch has it.
+    """
+    draws = [draws_of_epoch(rng, alpha, steps, size) for _ in range(2)]
+    shares = [[max(share, 1 - share) for share in shares] for shares, _ in draws]
+    return shares, torch.stack([keys for _, keys in draws])
+
+
+def mixed(values: Tensor, share: float, order: Tensor) -> Tensor:
+    """Each row in its share with that of another sample."""
+    return share * values + (1 - share) * values[order]
+
+
 @register(DECLARATION)
 class Mixup(Method):
     """Mean cross-entropy of mixed images, in the shares of their labels."""
@@ -50,7 +67,7 @@ class Mixup(Method):
         share = self.shares[self.taken]
         order = self.keys[self.taken, : len(batch.labels)].argsort()
         self.taken += 1
-        logits = self.network(share * batch.images + (1 - share) * batch.images[order])
+        logits = self.network(mixed(batch.images, share, order))
         loss = share * F.cross_entropy(logits, batch.labels)
         loss = loss + (1 - share) * F.cross_entropy(logits, batch.labels[order])
         self.update(loss)

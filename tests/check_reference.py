@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tests.vector_checks import losses, steps, two_networks
+from tests.vector_checks import losses, semi_supervised, steps, two_networks
 from tests.vector_checks.common import Vectors
 
 TOLERANCE = 1e-8
@@ -40,6 +40,9 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "forward_correction": losses.check_forward,
     "coteaching_plus": two_networks.check_co_teaching_plus,
     "plus_elr": two_networks.check_elr_plus,
+    "dividemix_semiloss": semi_supervised.check_semiloss,
+    "dividemix_targets": semi_supervised.check_targets,
+    "dividemix_gmm": semi_supervised.check_gmm,
     "drop_rates": two_networks.check_drop_rates,
 }
 

@@ -15,7 +15,9 @@ from methods import co_teaching_plus, elr_plus
 from tests import check_reference
 from tests.helpers.cells import Linear, batch, granted_task, same_state, tiny_method
 from tests.methods.test_reference import SHARED
-from tests.vector_checks.two_networks import NOT_COMPARED
+from tests.vector_checks import semi_supervised, two_networks
+
+NOT_COMPARED = two_networks.NOT_COMPARED | semi_supervised.NOT_COMPARED
 
 
 def two_different() -> callable:

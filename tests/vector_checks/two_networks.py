@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import co_teaching_plus, elr_plus
+from methods import co_teaching_plus, elr_plus, mixup
 from methods.base import Batch
 from methods.elr import CLIP, pull
 from runners.cell.schedule import learning_rate
@@ -127,7 +127,7 @@ def check_elr_plus(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         )
         given = F.one_hot(own["labels"], method.task.classes).double()
         values = {"x": own["x"], "labels": given, "targets": targets}
-        found = {f"mixed_{k}": elr_plus.mixed(value, *mixing) for k, value in values.items()}
+        found = {f"mixed_{k}": mixup.mixed(value, *mixing) for k, value in values.items()}
         found["target_after"] = method.targets.clone()
         logits = method.network(found["mixed_x"])
         coefficient = elr_plus.ramp_up(method.steps, method.ramp_steps)
