@@ -27,6 +27,19 @@ DECLARATION = Declaration("elr", "ELR", Hparams, family="regularisation")
 CLIP = 1e-4
 
 
+def move_targets(targets: Tensor, p: Tensor, index: Tensor, beta: float) -> Tensor:
+    """Moves the targets (n, C) of a batch towards p (B, C), stores and returns them, eq. 7."""
+    own = p / p.sum(1, keepdim=True)
+    moved = beta * targets[index] + (1 - beta) * own.to(targets.dtype)
+    targets[index] = moved
+    return moved
+
+
+def pull(targets: Tensor, p: Tensor) -> Tensor:
+    """Mean of log(1 - <t, p>) over a batch; p (B, C) clipped."""
+    return torch.log(1 - (targets * p).sum(1)).mean()
+
+
 @register(DECLARATION)
 class ELR(LossMethod):
     """Cross-entropy with a term that keeps to the running average of predictions."""
@@ -38,17 +51,8 @@ class ELR(LossMethod):
 
     def loss(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         p = logits.softmax(1).clamp(CLIP, 1 - CLIP)
-        targets = self.moved_targets(p.detach(), index)
-        agreement = (targets * p).sum(1)
-        return F.cross_entropy(logits, labels) + self.hparams.lam * torch.log(1 - agreement).mean()
-
-    def moved_targets(self, p: Tensor, index: Tensor) -> Tensor:
-        """Moves the targets of a batch towards p (B, C), stores and returns them, eq. 7."""
-        beta = self.hparams.beta
-        own = p / p.sum(1, keepdim=True)
-        moved = beta * self.targets[index] + (1 - beta) * own.to(self.targets.dtype)
-        self.targets[index] = moved
-        return moved
+        targets = move_targets(self.targets, p.detach(), index, self.hparams.beta)
+        return F.cross_entropy(logits, labels) + self.hparams.lam * pull(targets, p)
 
     def corrected_labels(self) -> Tensor:
         """The targets; of samples that were never seen the given label."""
