@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tests.vector_checks import losses, steps
+from tests.vector_checks import corrections, losses, steps
 from tests.vector_checks.common import Vectors
 
 TOLERANCE = 1e-8
@@ -38,6 +38,9 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "pencil": losses.check_pencil,
     "jocor": losses.check_jocor,
     "forward_correction": losses.check_forward,
+    "joint_optimization": corrections.check_joint_optimization,
+    "mlc": corrections.check_mlc,
+    "conv_mlc": corrections.check_conv_mlc,
 }
 
 

@@ -21,9 +21,17 @@ class TanhNet(nn.Module):
     def __init__(self, v: Vectors) -> None:
         super().__init__()
         self.l1, self.l2 = _linear(v["net.l1.weight"]), _linear(v["net.l2.weight"])
+        self.feature_width = self.l2.in_features
+
+    @property
+    def head(self) -> nn.Module:
+        return self.l2
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.l1(x).tanh()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.l2(self.l1(x).tanh())
+        return self.l2(self.features(x))
 
 
 class ConvNet(nn.Module):
