@@ -19,17 +19,16 @@ it is used. With the protocol's Adam the look-ahead is a plain step. The rate of
 is that of the published CIFAR runs.
 """
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from methods.base import Batch, Method, register
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Privileges, hparam
 from methods.lookahead import LookAhead
+from methods.lookahead.network import features_of, momentum_and_decay
 
 
 class Hparams(Hyperparameters):
@@ -70,30 +69,6 @@ class LabelNet(nn.Module):
         return soft_labels.lerp(given, outputs[:, self.classes :].sigmoid().to(given.dtype))
 
 
-@contextlib.contextmanager
-def kept_features(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Inside, the features (B, d) of every pass of the network are appended to the list."""
-    kept: list[Tensor] = []
-    hook = network.head.register_forward_pre_hook(lambda _, given: kept.append(given[0].detach()))
-    try:
-        yield kept
-    finally:
-        hook.remove()
-
-
-def momentum_and_decay(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """What the next step of SGD takes beside the gradient, by parameter name."""
-    group = optimizer.param_groups[0]
-    if not isinstance(optimizer, torch.optim.SGD):
-        return {name: torch.zeros_like(p) for name, p in network.named_parameters()}
-    beside = {name: group["weight_decay"] * p.detach() for name, p in network.named_parameters()}
-    for name, parameter in network.named_parameters():
-        buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            beside[name].add_(buffer, alpha=group["momentum"])
-    return beside
-
-
 @register(DECLARATION)
 class MLC(Method):
     """Each step moves the label network by a look-ahead, and the classifier by its labels."""
@@ -111,7 +86,7 @@ class MLC(Method):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         ahead, own = self.parts(self.task.clean_batch(augment=True))
-        with kept_features(self.network) as kept:
+        with features_of(self.network) as kept:
             look = LookAhead(self.network, batch.images)
         soft_labels = self.label_net(kept[-1], batch.labels)
         loss, share = self.inner_loss(look.logits, soft_labels.detach(), own)
@@ -154,13 +129,12 @@ class MLC(Method):
         surrogate = rate * share * (soft_labels * log_tangent).sum(1).mean()
         return torch.autograd.grad(surrogate, tuple(self.label_net.parameters()))
 
-    def move_labels(self, slopes: tuple[Tensor, ...], look: LookAhead, ahead: Batch) -> None:
+    def move_labels(self, slopes: Sequence[Tensor], look: LookAhead, ahead: Batch) -> None:
         """Adds the discounted earlier slopes; every `steps` steps the label network moves."""
         if self.earlier:
             gamma = self.discount(look, ahead)
-            slopes = tuple(s + gamma * e for s, e in zip(slopes, self.earlier, strict=True))
-        self.taken += 1
-        self.earlier = list(slopes)
+            slopes = [s + gamma * e for s, e in zip(slopes, self.earlier, strict=True)]
+        self.taken, self.earlier = self.taken + 1, list(slopes)
         for parameter, slope in zip(self.label_net.parameters(), slopes, strict=True):
             parameter.grad = slope
         if self.taken % self.hparams.steps == 0:
@@ -172,11 +146,9 @@ class MLC(Method):
 
         g and g0 are the slopes of the clean loss after and before the step.
         """
-        theta = {n: p for n, p in self.network.named_parameters() if n in look.direction}
-        still = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        logits = functional_call(self.network, theta | still, (ahead.images,))
-        first = torch.autograd.grad(F.cross_entropy(logits, ahead.labels), tuple(theta.values()))
-        pairs = [(look.direction[name], g0) for name, g0 in zip(theta, first, strict=True)]
+        theta = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
+        _, first = look.clean_slope(theta, ahead.images, ahead.labels)
+        pairs = [(look.direction[name], g0) for name, g0 in first.items()]
         along = sum((g * g0).sum() for g, g0 in pairs)
         size = sum(g0.square().sum() for _, g0 in pairs)
         return (1 - self.optimizer.param_groups[0]["lr"]) * along / size
@@ -186,9 +158,7 @@ class MLC(Method):
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():
-            found = [
-                self.label_net(self.network.features(batch.images), batch.labels)
-                for batch in self.task.train_in_order()
-            ]
+            seen = ((self.network.features(b.images), b.labels) for b in self.task.train_in_order())
+            found = torch.cat([self.label_net(*pair) for pair in seen])
         self.network.train(was_training)
-        return torch.cat(found)
+        return found

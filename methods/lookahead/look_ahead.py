@@ -92,13 +92,10 @@ class LookAhead:
         device = self.images.device.type
         mixed = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False):
-            buffers = {} if self.move_batchnorm else self._copied_buffers()
-            clean_logits = functional_call(self.network, self.parameters | buffers, (clean_images,))
-            clean_loss = F.cross_entropy(clean_logits, clean_labels)
-            found = _gradient(clean_loss, self.parameters.values())
-            direction = {n: g for n, g in zip(theta, found, strict=True) if g is not None}
-            self.direction = direction
-            self.clean_loss = clean_loss.detach()
+            self.clean_loss, self.direction = self.clean_slope(
+                self.parameters, clean_images, clean_labels
+            )
+            direction = self.direction
             recording, logits = self._recording, self.logits
             if mixed:
                 recording, logits = self._in_float32(theta)
@@ -108,6 +105,24 @@ class LookAhead:
                 if along is not None:
                     return along
             return tangent(logits, used, direction)
+
+    def clean_slope(
+        self, parameters: dict[str, Tensor], images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_m of a clean batch and its gradient, in float32 also under autocast.
+
+        Args:
+            parameters: those that learn, by name.
+            images, labels: as of `tangent`.
+        """
+        with torch.autocast(self.images.device.type, enabled=False):
+            buffers = {} if self.move_batchnorm else self._copied_buffers()
+            logits = functional_call(self.network, parameters | buffers, (images,))
+            loss = F.cross_entropy(logits, labels)
+            found = _gradient(loss, parameters.values())
+        return loss.detach(), {
+            n: g for n, g in zip(parameters, found, strict=True) if g is not None
+        }
 
     def _copied_buffers(self) -> dict[str, Tensor]:
         """Buffers into which a pass may write without moving the network's own."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 
-from methods import joint_optimization
+from methods import joint_optimization, mlc
 from methods.base import Batch
-from tests.helpers.cells import Linear, batch, same_state, tiny_method, tiny_task
+from methods.lookahead.network import momentum_and_decay
+from tests.helpers.cells import Linear, batch, granted_task, same_state, tiny_method, tiny_task
 
 # Softmax of these: (1/2, 1/4, 1/4) and (1/8, 3/4, 1/8).
 P = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], dtype=torch.float64)
@@ -149,3 +152,128 @@ def test_stage_2_is_a_new_network_on_fixed_labels_with_a_rate_that_falls():
     cosine = [0.3 * 0.5 * (1 + math.cos(math.pi * k / 4)) for k in range(4)]
     assert rates == pytest.approx([0.05] * 8 + cosine)
     assert method.network is made[0] and len(made) == 2
+
+
+def momentum(parameters):
+    return torch.optim.SGD(parameters, 0.1, 0.9, weight_decay=0.01)
+
+
+CLEAN = Batch(batch(8).images + 0.3, torch.arange(8) % 3, torch.arange(8))
+
+
+def corrector(**hparams) -> mlc.MLC:
+    """MLC with a float64 linear network 4 -> 3 and small label network, at a large rate."""
+    torch.manual_seed(1)
+    task = granted_task(CLEAN, make_optimizer=momentum)
+    return tiny_method("mlc", task=task, **{"hidden": 5, "embedding": 3, **hparams})
+
+
+def grads(network) -> list[torch.Tensor]:
+    return [parameter.grad.clone() for parameter in network.parameters()]
+
+
+def slopes_by_double_backward(method: mlc.MLC) -> tuple[torch.Tensor, ...]:
+    """Those of the clean loss after the optimiser's own next step, in the label network."""
+    ahead, own = method.parts(CLEAN)
+    theta = dict(method.network.named_parameters())
+    images, labels, _, _ = batch()
+    soft = method.label_net(images, labels)  # the features of this network are its input
+    loss = F.cross_entropy(method.network(images), soft)
+    if own is not None:
+        clean = F.cross_entropy(method.network(own.images), own.labels)
+        loss = (6 * loss + len(own.labels) * clean) / (6 + len(own.labels))
+    gradient = torch.autograd.grad(loss, tuple(theta.values()), create_graph=True)
+    moved = {}
+    for (name, parameter), slope in zip(theta.items(), gradient, strict=True):
+        buffer = method.optimizer.state.get(parameter, {}).get("momentum_buffer", 0.0)
+        step = 0.9 * buffer + slope + 0.01 * parameter.detach()
+        moved[name] = parameter.detach() - 0.1 * step
+    ahead_loss = F.cross_entropy(functional_call(method.network, moved, ahead.images), ahead.labels)
+    return torch.autograd.grad(ahead_loss, tuple(method.label_net.parameters()))
+
+
+@pytest.mark.parametrize("options", [{}, {"train_on_clean": False}, {"skip": True}])
+def test_mlc_looks_one_step_of_the_optimiser_ahead(options):
+    method = corrector(**options)
+    for _ in range(3):  # the second step has momentum
+        expected = slopes_by_double_backward(method)
+        logged = method.step(batch())
+        assert set(logged) == {"loss", "clean_loss"}
+        for found, slope in zip(grads(method.label_net), expected, strict=True):
+            torch.testing.assert_close(found, slope, rtol=1e-9, atol=1e-15)
+
+
+def test_mlc_trains_on_the_labels_of_the_old_label_network_and_on_half_of_the_clean_batch():
+    method, images, labels = corrector(), batch().images, batch().labels
+    soft = method.label_net(images, labels).detach()
+    torch.testing.assert_close(soft.sum(1), torch.ones(6).double())
+    loss = 0.6 * F.cross_entropy(method.network(images), soft)
+    loss = loss + 0.4 * F.cross_entropy(method.network(CLEAN.images[4:]), CLEAN.labels[4:])
+    expected = torch.autograd.grad(loss, tuple(method.network.parameters()))
+    before = [p.clone() for p in method.label_net.parameters()]
+    assert method.step(batch())["loss"].item() == pytest.approx(loss.item())
+    for found, slope in zip(grads(method.network), expected, strict=True):
+        torch.testing.assert_close(found, slope)
+    moved = any(map(torch.equal, before, method.label_net.parameters()))
+    assert not moved
+
+
+def test_without_the_clean_half_the_whole_batch_is_looked_ahead_to():
+    method = corrector(train_on_clean=False)
+    ahead, own = method.parts(CLEAN)
+    assert len(ahead.labels) == 8 and own is None
+    ahead, own = corrector().parts(CLEAN)
+    assert torch.equal(ahead.images, CLEAN.images[:4]) and torch.equal(own.labels, CLEAN.labels[4:])
+    few = Batch(*(t[:3] for t in CLEAN[:3]))
+    assert corrector().parts(few) == (few, None)
+
+
+def test_mlc_adds_discounted_earlier_slopes_until_the_label_network_moves():
+    method = corrector(steps=2, train_on_clean=False)
+    before = [p.clone() for p in method.label_net.parameters()]
+    first = slopes_by_double_backward(method)
+    method.step(batch())
+    assert all(map(torch.equal, before, method.label_net.parameters()))
+    own = slopes_by_double_backward(method)
+    theta = tuple(method.network.parameters())
+
+    def clean_slope():
+        loss = F.cross_entropy(method.network(CLEAN.images), CLEAN.labels)
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, theta)])
+
+    g0 = clean_slope()
+    method.step(batch())
+    g = clean_slope()  # the classifier has made the step that was looked ahead to
+    gamma = 0.9 * (g @ g0) / (g0 @ g0)
+    for found, slope, earlier in zip(grads(method.label_net), own, first, strict=True):
+        torch.testing.assert_close(found, slope + gamma * earlier, rtol=1e-9, atol=1e-15)
+    assert not any(map(torch.equal, before, method.label_net.parameters()))
+    assert method.earlier == []
+
+
+def test_the_skip_link_weighs_the_given_label():
+    net = mlc.LabelNet(4, 3, 2, 5, skip=True).double()
+    labels = torch.tensor([0, 2])
+    features = batch(2).images
+    outputs = net.net(torch.cat([features, net.cls_emb(labels)], 1))
+    weight = outputs[:, 3:].sigmoid()
+    expected = (1 - weight) * outputs[:, :3].softmax(1) + weight * F.one_hot(labels, 3)
+    torch.testing.assert_close(net(features, labels), expected)
+
+
+def test_mlc_with_adam_looks_a_plain_step_ahead():
+    method = corrector()
+    adam = torch.optim.Adam(method.network.parameters(), 0.1)
+    beside = momentum_and_decay(adam, method.network)
+    assert set(beside) == {"weight", "bias"} and not any(t.any() for t in beside.values())
+
+
+def test_corrected_labels_of_mlc_are_those_of_its_label_network():
+    method = corrector()
+    task = replace(method.task, train_in_order=lambda: iter([batch()]))
+    method.task = task
+    method.train()
+    with torch.no_grad():
+        expected = method.label_net(batch().images, batch().labels)
+    torch.testing.assert_close(method.corrected_labels(), expected)
+    assert method.network.training
