@@ -41,6 +41,7 @@ CHECKS: dict[str, Callable[[Vectors], Iterator[tuple[str, Tensor]]]] = {
     "joint_optimization": corrections.check_joint_optimization,
     "mlc": corrections.check_mlc,
     "conv_mlc": corrections.check_conv_mlc,
+    "mlnt": corrections.check_mlnt,
 }
 
 

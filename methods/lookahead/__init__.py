@@ -5,5 +5,6 @@ the derivative that reuses the forward pass; `through_step.py` has that for the 
 """
 
 from methods.lookahead.look_ahead import LookAhead
+from methods.lookahead.through_step import ThroughStep
 
-__all__ = ["LookAhead"]
+__all__ = ["LookAhead", "ThroughStep"]

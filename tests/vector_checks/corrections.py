@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from methods import joint_optimization, mlc
+from methods import joint_optimization, mlc, mlnt
 from methods.base import Batch
+from methods.lookahead import ThroughStep
 from tests.vector_checks.common import TanhNet, Vectors, loss_only, method_on, part_of, slope
 
 NOT_COMPARED: dict[str, dict[str, str]] = {
@@ -148,3 +149,65 @@ def check_conv_mlc(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     for name, slope_ in found.items():
         if name.startswith("hypergradient."):  # the label network's gradient of one step
             yield name.replace("hypergradient", "label_net_grad"), slope_
+
+
+def check_mlnt(v: Vectors) -> Iterator[tuple[str, Tensor]]:
+    first = {"x": v["t0.x"], "y": v["t0.y"], "x_meta": v["t0.x"], "y_meta": v["t0.y"]}
+    named = {"eta": "inner_lr", "rho": "perturb_ratio", "decay_rising": "teacher_decay"}
+    given = {ours: float(v[theirs]) for ours, theirs in named.items()}
+    hparams = mlnt.Hparams(perturbations=int(v["perturbations"]), **given)
+    method = method_on(mlnt.MLNT, hparams, v | first, TanhNet(v), len(v["net.l2.bias"]))
+    method.teacher.load_state_dict(method.network.state_dict())
+    method.encoder.load_state_dict(part_of(v, "feature_net."))
+    start, middle = int(v["start_iteration"]), int(v["middle_iteration"])
+    method.power, method.rise, method.updates = 1.0, middle - start, -start - 1
+    weights, rate = method.network.parameters(), float(v["network_rate"])
+    method.optimizer = torch.optim.SGD(weights, rate, 0.9, weight_decay=1e-3)
+    step = 0
+    while f"t{step}.x" in v:
+        own = part_of(v, f"t{step}.")
+        yield from ((f"t{step}.{k}", t) for k, t in _mlnt_step(method, own).items())
+        step += 1
+
+
+def _mlnt_step(method: mlnt.MLNT, own: Vectors) -> Vectors:
+    """One step of MLNT on the stored synthetic labels, with what it computed on the way."""
+    found: Vectors = {}
+    labels, network, slopes_of = own["y"], method.network, method.meta_slopes
+
+    def stored(labels: Tensor, near: Tensor) -> Tensor:
+        allowed = torch.cat([labels[:, None], labels[near]], 1)  # its own, or a neighbour's
+        drawn = own["synthetic_labels"]
+        found["synthetic_labels"] = torch.where((drawn[..., None] == allowed).any(2), drawn, -1)
+        return drawn
+
+    def slopes(ahead: ThroughStep, synthetic: Tensor, target: Tensor):
+        found["teacher_probabilities"] = target
+        loss = torch.nn.functional.cross_entropy(ahead.logits, labels)
+        found["classification_loss"] = loss.detach()
+        parameters = dict(network.named_parameters())
+        classification = torch.autograd.grad(loss, tuple(parameters.values()), retain_graph=True)
+        pairs = zip(parameters, classification, strict=True)
+        found.update({f"classification_grad.{name}": slope for name, slope in pairs})
+        for second_order, key in ((False, "meta_grad_first_order"), (True, "meta_grad")):
+            method.hparams = method.hparams.model_copy(update={"second_order": second_order})
+            losses, slopes = slopes_of(ahead, synthetic, target)
+            found.update({f"{key}.{name}": slope.clone() for name, slope in slopes.items()})
+        found["consistency_losses"] = losses
+        found["meta_loss"] = method.consistency_share() * losses.sum()
+        return losses, slopes
+
+    method.draw_labels, method.meta_slopes = stored, slopes
+    for name, parameter in network.named_parameters():
+        found[f"net_before.{name}"] = parameter.detach().clone()
+    found["features"] = method.encoder.features(own["x"])
+    method.stage2_step(Batch(own["x"], labels, torch.arange(len(labels))))
+    method.meta_slopes = slopes_of
+    share = method.consistency_share() * method.hparams.perturbations
+    found["consistency_weight"] = torch.tensor(share, dtype=torch.float64)
+    for name, parameter in method.teacher.named_parameters():
+        found[f"teacher.{name}"] = parameter.clone()
+    for name, parameter in network.named_parameters():
+        found[f"net_grad.{name}"] = parameter.grad.clone()
+        found[f"net_after.{name}"] = parameter.detach().clone()
+    return found
