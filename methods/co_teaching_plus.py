@@ -46,6 +46,7 @@ DECLARATION = Declaration(
     Privileges.NOISE_RATE,
     paper={"ramp": 10 / 200},
     cost=2.0,
+    family="sample selection",
 )
 
 

@@ -59,7 +59,9 @@ class Hparams(Hyperparameters):
     average_epochs: int = hparam(1, ge=1, le=10)  # whose losses are averaged before the fit
 
 
-DECLARATION = Declaration("dividemix", "DivideMix", Hparams, cost=12.7, views=("weak", "weak"))
+DECLARATION = Declaration(
+    "dividemix", "DivideMix", Hparams, cost=12.7, views=("weak", "weak"), family="semi-supervised"
+)
 
 
 @register(DECLARATION)

@@ -47,7 +47,7 @@ class Hparams(Hyperparameters):
     labels_times_targets: bool = hparam(False)
 
 
-DECLARATION = Declaration("elr_plus", "ELR+", Hparams, cost=2.7)
+DECLARATION = Declaration("elr_plus", "ELR+", Hparams, cost=2.7, family="regularisation")
 
 
 def ramp_up(step: int, steps: float) -> float:

@@ -18,7 +18,7 @@ the same forward pass gives it at about half the time; it is used once it was fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,8 @@ class LookAhead:
         logits: (B, C) with their graph.
         clean_loss: after `tangent`, the scalar L_m(theta').
         parameters: after `tangent`, theta' by parameter name.
+        gradient: after `tangent`, grad L(theta, phi) by parameter name, of those that L uses.
+        direction: after `tangent`, g by parameter name, of those that L_m uses.
     """
 
     def __init__(self, network: nn.Module, images: Tensor, move_batchnorm: bool = False) -> None:
@@ -56,7 +58,12 @@ class LookAhead:
         self._drew = self._random.has_moved()
 
     def tangent(
-        self, inner_loss: Tensor, rate: float, clean_images: Tensor, clean_labels: Tensor
+        self,
+        inner_loss: Tensor,
+        rate: float,
+        clean_images: Tensor,
+        clean_labels: Tensor,
+        beside: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Derivative (B, C) of the logits at theta along g = grad L_m(theta').
 
@@ -64,28 +71,31 @@ class LookAhead:
 
         Args:
             inner_loss: scalar L(theta, phi) computed from `self.logits`, phi detached.
-            rate: of the look-ahead step; plain SGD without momentum or weight decay.
+            rate: of the look-ahead step; plain SGD, but for `beside`.
             clean_images, clean_labels: the clean batch of L_m, mean cross-entropy, with batch
                 statistics in every BatchNorm layer.
+            beside: what the step takes beside the gradient, by parameter name, where it is no
+                plain one: momentum and weight decay, which do not depend on phi.
 
         Raises:
             RuntimeError: the network cannot be differentiated twice.
         """
         theta = {n: p for n, p in self.network.named_parameters() if p.requires_grad}
-        gradient = _gradient(inner_loss, theta.values(), retain_graph=True)
-        self.parameters = {  # cloned first: keeps the memory format of the parameter
-            name: _moved(parameter, grad, rate).requires_grad_()
-            for (name, parameter), grad in zip(theta.items(), gradient, strict=True)
+        found = _gradient(inner_loss, theta.values(), retain_graph=True)
+        self.gradient = {n: g for n, g in zip(theta, found, strict=True) if g is not None}
+        self.parameters = {
+            name: _moved(parameter, self.gradient.get(name), rate).requires_grad_()
+            for name, parameter in theta.items()
         }
+        for name in self.gradient if beside else ():
+            self.parameters[name].data.sub_(beside[name], alpha=rate)
         device = self.images.device.type
         mixed = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False):
-            buffers = {} if self.move_batchnorm else self._copied_buffers()
-            clean_logits = functional_call(self.network, self.parameters | buffers, (clean_images,))
-            clean_loss = F.cross_entropy(clean_logits, clean_labels)
-            found = _gradient(clean_loss, self.parameters.values())
-            direction = {n: g for n, g in zip(theta, found, strict=True) if g is not None}
-            self.clean_loss = clean_loss.detach()
+            self.clean_loss, self.direction = self.clean_slope(
+                self.parameters, clean_images, clean_labels
+            )
+            direction = self.direction
             recording, logits = self._recording, self.logits
             if mixed:
                 recording, logits = self._in_float32(theta)
@@ -95,6 +105,24 @@ class LookAhead:
                 if along is not None:
                     return along
             return tangent(logits, used, direction)
+
+    def clean_slope(
+        self, parameters: dict[str, Tensor], images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_m of a clean batch and its gradient, in float32 also under autocast.
+
+        Args:
+            parameters: those that learn, by name.
+            images, labels: as of `tangent`.
+        """
+        with torch.autocast(self.images.device.type, enabled=False):
+            buffers = {} if self.move_batchnorm else self._copied_buffers()
+            logits = functional_call(self.network, parameters | buffers, (images,))
+            loss = F.cross_entropy(logits, labels)
+            found = _gradient(loss, parameters.values())
+        return loss.detach(), {
+            n: g for n, g in zip(parameters, found, strict=True) if g is not None
+        }
 
     def _copied_buffers(self) -> dict[str, Tensor]:
         """Buffers into which a pass may write without moving the network's own."""
@@ -109,7 +137,7 @@ class LookAhead:
 
 def _moved(parameter: Tensor, gradient: Tensor | None, rate: float) -> Tensor:
     """One step of SGD; a parameter that the loss does not use stays."""
-    copy = parameter.detach().clone()
+    copy = parameter.detach().clone()  # keeps the memory format of the parameter
     return copy if gradient is None else copy.sub_(gradient, alpha=rate)
 
 

@@ -13,6 +13,24 @@ from methods.base import Batch, LossMethod, Method, Task
 from methods.declaration import Privileges
 
 Vectors = dict[str, Tensor]
+INPUT = "an input"
+"""Why a stored quantity is not compared."""
+INPUTS = dict.fromkeys(
+    (
+        *("net.*", "vnet.*", "slp.*", "encoder.*", "label_net.*", "feature_net.*"),
+        *("x", "y", "x_meta", "y_meta", "t*.x", "t*.y", "t*.?_meta", "t*.?_clean"),
+        *("logits", "logits_?", "labels", "index", "is_clean", "probabilities", "transition"),
+        *("extreme_logits", "extreme_labels", "noisy.logits", "soft.logits", "soft.soft_labels"),
+        *("t*.logits", "t*.labels", "t*.index", "epoch*.logits", "epoch*.index"),
+        *("*update.begin", "*update.first_labels", "*update.outputs"),
+        *("q", "k", "K", "alpha", "beta", "lam", "soft_beta", "hard_beta", "forget_rate"),
+        *("co_lambda", "inner_lr", "rate", "*_rate", "momentum", "weight_decay", "entropy_weight"),
+        *("steps_per_meta_update", "clean_half_is_trained_on", "skip", "perturbations"),
+        *("perturb_ratio", "teacher_decay", "start_iteration", "middle_iteration"),
+    ),
+    INPUT,
+)
+"""Names and patterns of what every file may hold beside what is to be compared."""
 
 
 class TanhNet(nn.Module):
@@ -21,9 +39,17 @@ class TanhNet(nn.Module):
     def __init__(self, v: Vectors) -> None:
         super().__init__()
         self.l1, self.l2 = _linear(v["net.l1.weight"]), _linear(v["net.l2.weight"])
+        self.feature_width = self.l2.in_features
+
+    @property
+    def head(self) -> nn.Module:
+        return self.l2
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.l1(x).tanh()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.l2(self.l1(x).tanh())
+        return self.l2(self.features(x))
 
 
 class ConvNet(nn.Module):

@@ -20,8 +20,7 @@ from methods.semi_supervised import (
     squared_error,
 )
 from tests.helpers.cells import tiny_method, tiny_task
-from tests.vector_checks.common import Vectors, part_of, slope
-from tests.vector_checks.two_networks import INPUT
+from tests.vector_checks.common import INPUT, Vectors, part_of, slope
 
 NOT_COMPARED: dict[str, dict[str, str]] = {
     "dividemix_semiloss": {

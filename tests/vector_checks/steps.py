@@ -14,6 +14,8 @@ from methods.base import Batch
 from methods.lookahead import LookAhead
 from tests.vector_checks.common import ConvNet, TanhNet, Vectors, method_on, part_of
 
+NOT_COMPARED: dict[str, dict[str, str]] = {}
+
 
 def check_mw_net(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     hparams = mw_net.Hparams(hidden=len(v["vnet.linear1.bias"]))
@@ -90,8 +92,18 @@ def check_mslg(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         step += 1
 
 
+class OneLogit(TanhNet):
+    """Its one logit against 0: the binary loss is the cross-entropy of the two."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logit = super().forward(x)
+        return torch.cat([torch.zeros_like(logit), logit], 1)
+
+
 def check_l2rw(v: Vectors) -> Iterator[tuple[str, Tensor]]:
-    method = method_on(l2rw.L2RW, l2rw.DECLARATION.hparams(), v, TanhNet(v), len(v["net.l2.bias"]))
+    classes = len(v["net.l2.bias"])
+    network = TanhNet(v) if classes > 1 else OneLogit(v)
+    method = method_on(l2rw.L2RW, l2rw.DECLARATION.hparams(), v, network, max(classes, 2))
     method.optimizer = torch.optim.SGD(method.network.parameters(), float(v["inner_lr"]))
     look = LookAhead(method.network, v["x"])
     losses = F.cross_entropy(look.logits, v["y"], reduction="none")
@@ -100,6 +112,7 @@ def check_l2rw(v: Vectors) -> Iterator[tuple[str, Tensor]]:
     yield "meta_loss", look.clean_loss
     # The official slope is that of L_m after a step with this rate, in the weights of its loss.
     yield "grad_example_weights", -float(v["inner_lr"]) * agreement
+    yield "clipped", (float(v["inner_lr"]) * agreement).clamp(min=0)
     yield "weights", method.weights(agreement)
     yield "loss", method.step(Batch(v["x"], v["y"], torch.arange(len(v["y"]))))["loss"]
     for name, parameter in method.network.named_parameters():

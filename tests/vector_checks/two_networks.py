@@ -13,9 +13,8 @@ from methods.base import Batch
 from methods.elr import CLIP, pull
 from runners.cell.schedule import learning_rate
 from tests.helpers.cells import granted_task, tiny_method, tiny_task
-from tests.vector_checks.common import Vectors, part_of, slope
+from tests.vector_checks.common import INPUT, Vectors, part_of, slope
 
-INPUT = "an input"
 NOT_COMPARED: dict[str, dict[str, str]] = {
     # file -> quantity (a pattern of fnmatch) -> why no number of the suite stands against it
     "coteaching_plus": {
