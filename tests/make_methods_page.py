@@ -133,10 +133,10 @@ def blocks() -> dict[str, list[str]]:
 def filled(text: str) -> str:
     """The page with its blocks as they are today."""
     for name, lines in blocks().items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        after = rest.partition(end)[2]
-        text = "".join([before, begin, "\n", "\n".join(lines), "\n", end, after])
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = "\n".join([before + begin, *lines, "", end + after])
     return text
 
 
