@@ -53,6 +53,7 @@ PAPERS = {  # privileges, defaults, what the paper track changes
             "stage2_lr_factor": 0.1,
             "stage2_schedule": "constant",
             "official_batchnorm": False,
+            "unlabelled": None,
         },
         {"stage2_schedule": "protocol", "official_batchnorm": True},
     ),
