@@ -26,7 +26,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.base import Batch, Method, epochs_of_share, outputs_in_order, register
+from methods.base import (
+    Batch,
+    Method,
+    epochs_of_share,
+    outputs_in_order,
+    register,
+    uploaded,
+)
 from methods.declaration import Choice, Declaration, Hyperparameters, LogUniform, Uniform, hparam
 from methods.mixup import draws_for_two, mixed
 from methods.semi_supervised import (
@@ -97,27 +104,28 @@ class DivideMix(Method):
         size = 2 * (self.labelled[0].size + self.unlabelled[0].size)
         steps, alpha = self.task.steps_per_epoch, self.hparams.alpha
         self.shares, keys = draws_for_two(self.rng, alpha, steps, size)
-        self.keys = keys.to(self.clean.device)
+        self.keys = uploaded(keys, self.clean.device)
 
     def divide(self) -> None:
         """Fits a mixture to the losses of each network, and says what the other one learns from."""
         outputs = [outputs_in_order(network, self.task) for network in self.both]
         self.predicted.copy_(mean_prediction(outputs))
-        for k, logits in enumerate(outputs):
-            losses = normalised(F.cross_entropy(logits, self.task.noisy_labels, reduction="none"))
-            self.losses[k] = torch.cat([self.losses[k, 1:], losses.unsqueeze(0)])
-            mean = self.mean_losses(k)
-            values = mean.double().cpu().numpy()
-            mixture = fit_mixture(values, seed=int(self.rng.integers(2**31)))
-            self.clean[k] = torch.from_numpy(lower_component(mixture, values)).to(self.clean)
-            chosen = self.chosen(self.clean[k], mean)
+        given = self.task.noisy_labels
+        losses = [normalised(F.cross_entropy(each, given, reduction="none")) for each in outputs]
+        self.losses.copy_(torch.cat([self.losses[:, 1:], torch.stack(losses).unsqueeze(1)], 1))
+        means = self.mean_losses().cpu().double()  # the only wait for the device
+        for k, own in enumerate(means):
+            mixture = fit_mixture(own.numpy(), seed=int(self.rng.integers(2**31)))
+            clean = torch.from_numpy(lower_component(mixture, own.numpy()))
+            self.clean[k] = uploaded(clean.to(self.clean.dtype), self.clean.device)
+            chosen = self.chosen(clean, own)
             self.labelled[1 - k].choose(chosen)
             self.unlabelled[1 - k].choose(~chosen)
 
-    def mean_losses(self, k: int) -> Tensor:
-        """(n,) losses of network k, the mean of its last divisions."""
+    def mean_losses(self) -> Tensor:
+        """(2, n) losses of both networks, means of the last divisions."""
         divisions = self.epoch - self.warmup_epochs + 1
-        return self.losses[k, -min(divisions, self.hparams.average_epochs) :].mean(0)
+        return self.losses[:, -min(divisions, self.hparams.average_epochs) :].mean(1)
 
     def chosen(self, clean: Tensor, losses: Tensor) -> Tensor:
         """(n,) bool: who is labelled; the half with the smaller losses if one side is empty."""

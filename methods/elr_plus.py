@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.base import Batch, register
+from methods.base import Batch, register, uploaded
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Uniform, hparam
 from methods.elr import CLIP, ELR, move_targets, pull
 from methods.mixup import draws_for_two, mixed
@@ -90,7 +90,7 @@ class ELRPlus(ELR):
         steps = self.task.steps_per_epoch
         size = self.task.n_train // steps
         self.shares, keys = draws_for_two(self.rng, self.hparams.alpha, steps, size)
-        self.keys = keys.to(self.task.noisy_labels.device)
+        self.keys = uploaded(keys, self.task.noisy_labels.device)
         self.taken = 0
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Batch, Method, register
+from methods.base import Batch, Method, register, uploaded
 from methods.declaration import Declaration, Hyperparameters, LogUniform, hparam
 
 
@@ -60,7 +60,7 @@ class Mixup(Method):
         steps = self.task.steps_per_epoch
         size = self.task.n_train // steps
         self.shares, keys = draws_of_epoch(self.rng, self.hparams.alpha, steps, size)
-        self.keys = keys.to(self.task.noisy_labels.device)
+        self.keys = uploaded(keys, self.task.noisy_labels.device)
         self.taken = 0
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from methods.base.method import (
     overrides,
     register,
     set_learning_rate,
+    uploaded,
 )
 from methods.base.sampler import Sampler
 
@@ -27,4 +28,5 @@ __all__ = [
     "overrides",
     "register",
     "set_learning_rate",
+    "uploaded",
 ]

@@ -211,3 +211,8 @@ def outputs_in_order(network: nn.Module, task: Task) -> Tensor:
         logits = torch.cat([network(batch.images) for batch in task.train_in_order()])
     network.train(was_training)
     return logits
+
+
+def uploaded(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, without waiting for the copy."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values

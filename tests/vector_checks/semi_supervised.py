@@ -148,7 +148,7 @@ def check_gmm(v: Vectors) -> Iterator[tuple[str, Tensor]]:
         object.__setattr__(method.task, "train_in_order", lambda batch=batch: iter([batch]))
         method.epoch = method.warmup_epochs + epoch
         method.divide()
-        values = method.mean_losses(0)
+        values = method.mean_losses()[0]
         found = {"normalized_losses": method.losses[0, -1], "gmm_input": values}
         found["losses"] = torch.nn.functional.cross_entropy(
             own["logits"], v["labels"], reduction="none"
