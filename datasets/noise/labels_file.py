@@ -22,11 +22,10 @@ from datasets.paths import OnDisk
 class LabelsFile(GivenLabels):
     """Labels of a table with `index` (in the official order) or `path`, and `label` or `noisy`.
 
-    `label` holds names of classes, or numbers from 0 unless a class has a number for a name; `noisy`
-    holds numbers from 0, as `export_labels.py` writes them. Of a reviewed `suspects.csv`, where
-    `label` is empty `given` counts. Every training image must have its row; rows of other images
-    are passed over and counted, an index that no image has is refused. All seeds have the same
-    labels.
+    `label` holds names of classes, or numbers from 0 unless a class is named by a number; `noisy`
+    numbers from 0, as `export_labels.py` writes them. Of a reviewed `suspects.csv`, where `label`
+    is empty `given` counts. Every training image must have its row; rows of other images are passed
+    over and counted, an index that no image has is refused. All seeds have the same labels.
     """
 
     name: Literal["labels_file"] = "labels_file"

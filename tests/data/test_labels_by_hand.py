@@ -58,9 +58,9 @@ def test_a_name_counts_before_a_number_and_classes_named_by_numbers_have_names_o
     assert moved[0].tolist() == [0, 0, 1] and moved[1].tolist() == [0, 1, 0]
     rows[0]["label"] = "0"
     model = noise.get("labels_file")(file=str(write_list(tmp_path / "names.csv", rows)))
-    with pytest.raises(DataError, match="label '0' is no class of own: must be one of 1, 2, 10$"):
+    with pytest.raises(DataError, match=r"label '0' is no class of own: must be one of 1, 2, 10$"):
         model.corrupt(given, data, RNG, given=given)
-    with pytest.raises(ValueError, match="'0' is no class of own: must be one of 1, 2, 10$"):
+    with pytest.raises(ValueError, match=r"'0' is no class of own: must be one of 1, 2, 10$"):
         noise.get("class_map")(map={0: 2}, rate=0.5).targets(data)
 
 
