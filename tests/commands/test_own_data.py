@@ -185,7 +185,17 @@ def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_the
     assert "4 stale" in state()
     extra.unlink()
     assert "4 cells: 4 done" in state()
-    (folder / "elsewhere").rename(folder / "my_images")
+    deep = folder / "deep" / "er"
+    deep.mkdir(parents=True)
+    (folder / "elsewhere").rename(deep / "images")
+    study.write_text(STUDY.replace("path: my_images", "path: deep/er/images, label: my_images"))
+    (deep / "images" / "1" / "notes.txt").write_text("no image")
+    plan = run_grid(study, results, "--plan", folder=folder)
+    assert "left out, no images by their ending: .txt 1\n" in plan.stdout
+    (deep / "images" / "1" / "notes.txt").unlink()
+    (deep / "images").rename(folder / "my_images")
+    shutil.rmtree(folder / "deep")
+    assert "4 cells: 4 done" in state()
     study.write_text(STUDY)
 
 
