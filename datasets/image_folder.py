@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +15,7 @@ from pydantic import Field
 from datasets.base import UNKNOWN, Arrays, DataError, Dataset, register
 from datasets.base import Parameters as NoParameters
 from datasets.folder.rows import Row, natural, read_source
-from datasets.folder.store import Decoded, decoded, remembered
+from datasets.folder.store import Decoded, decoded, is_current, remembered
 from datasets.paths import OnDisk
 
 
@@ -73,6 +74,16 @@ class ImageFolder(Dataset):
                 raise
             (rows, self._decoded), self._missing, self.other_endings = before, str(error), ""
         self._facts(rows, self._decoded)
+
+    @classmethod
+    def is_read(cls, parameters: Mapping[str, Any]) -> bool:
+        """Whether making one would decode no image: what lies there was read before."""
+        told = cls.Parameters(**parameters)
+        path = Path(told.path).expanduser()
+        try:
+            return is_current(path, read_source(path), told.size, told.fit)
+        except DataError:
+            return False
 
     def _facts(self, rows: list[Row], images: Decoded) -> None:
         """Sets what a data set says of itself."""

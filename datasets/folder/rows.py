@@ -52,8 +52,8 @@ class Source(NamedTuple):
 
     @property
     def endings(self) -> str:
-        """How many of `others` have which ending, the most frequent first: ".txt 3, .heic 1"."""
-        return _endings(self.others)
+        """How many of `others` have which ending: ".txt 3, .heic 1"."""
+        return endings(self.others)
 
 
 def read_source(path: Path) -> Source:
@@ -105,7 +105,7 @@ def _of_folder(root: Path) -> tuple[list[Row], list[str]]:
             images = [file for file in files if _is_image(file.name)]
             unread = [file.name for file in files if not _is_image(file.name)]
             if not images:
-                has = f" of an ending that is read ({_endings(unread)})" if unread else ""
+                has = f" of an ending that is read ({endings(unread)})" if unread else ""
                 raise DataError(f"{folder.path} has no image{has}: a class must have one or more")
             others += unread
             for file in images:
@@ -120,12 +120,19 @@ def _text(file: Path, root: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(name).decode(errors="backslashreplace")
-        raise DataError(f"{root}: the name {shown} is not UTF-8: rename the file") from None
+        raise DataError(
+            f"{root}: the name {plain_name(name)} is not UTF-8: rename the file"
+        ) from None
     return name
 
 
-def _endings(names: list[str]) -> str:
+def plain_name(name: str) -> str:
+    """A file's name as text that can be printed, also where it is not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def endings(names: Iterable[str]) -> str:
+    """How many of some files have which ending, the most frequent first."""
     counts = Counter(Path(name).suffix.lower() or "no ending" for name in names)
     return ", ".join(f"{ending} {count:,}" for ending, count in counts.most_common())
 
@@ -137,7 +144,7 @@ def _refuse_unread(root: Path, others: list[str], images: int) -> None:
         files = "1 file" if len(unread) == 1 else f"{len(unread):,} files"
         raise DataError(
             f"{root}: {files} of {images + len(unread):,} have an ending that is not read "
-            f"({_endings(unread)}): must be at most {MOST_BROKEN:.1%}: convert them, or move them "
+            f"({endings(unread)}): must be at most {MOST_BROKEN:.1%}: convert them, or move them "
             "away"
         )
 

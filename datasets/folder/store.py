@@ -84,19 +84,14 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
         DataError: more than `MOST_BROKEN` of the files cannot be read, or too many for memory.
     """
     rows = [list(row) for row in source.rows]
-    today = {"format": FORMAT, "rows": rows, "size": size, "fit": fit}
-    today["seen"] = [_seen(source.folder / row.path) for row in source.rows]
-    for place in _places(path, size, fit):
-        meta = _meta(place)
-        known = meta is not None and place.is_file()
-        if known and all(meta.get(k) == v for k, v in today.items() if k != "rows"):
-            if [row[0] for row in meta["rows"]] != [row.path for row in source.rows]:
-                continue
-            if meta["rows"] != rows:  # other labels
-                meta |= today
-                _write_json(place, meta)
-            _remember(path, size, fit, place)
-            return _described(meta, place)
+    today = _today(source, size, fit)
+    if found := _kept(path, size, fit, today):
+        meta, place = found
+        if meta["rows"] != rows:  # other labels
+            meta |= today
+            _write_json(place, meta)
+        _remember(path, size, fit, place)
+        return _described(meta, place)
     print(f"reading {len(rows):,} images of {path}", file=sys.stderr, flush=True)
     if source.others:
         more = f" and {len(source.others) - 5:,} more" if len(source.others) > 5 else ""
@@ -110,6 +105,31 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
             return _described(meta, place)
     looked = " nor ".join(str(place.parent) for place in _places(path, size, fit))
     raise DataError(f"decoded images of {path} can be written to neither {looked}")
+
+
+def is_current(path: Path, source: Source, size: int | None, fit: str) -> bool:
+    """Whether `decoded` would find today's files decoded already."""
+    return _kept(path, size, fit, _today(source, size, fit)) is not None
+
+
+def _today(source: Source, size: int | None, fit: str) -> dict[str, Any]:
+    """What the `.json` says of the files, were they decoded now."""
+    today = {"format": FORMAT, "rows": [list(row) for row in source.rows], "size": size, "fit": fit}
+    return today | {"seen": [_seen(source.folder / row.path) for row in source.rows]}
+
+
+def _kept(
+    path: Path, size: int | None, fit: str, today: dict[str, Any]
+) -> tuple[dict[str, Any], Path] | None:
+    """What the place says that has today's files decoded, whatever their labels, and the place."""
+    names = [row[0] for row in today["rows"]]
+    for place in _places(path, size, fit):
+        meta = _meta(place)
+        if meta is None or not place.is_file() or [row[0] for row in meta["rows"]] != names:
+            continue
+        if all(meta.get(key) == value for key, value in today.items() if key != "rows"):
+            return meta, place
+    return None
 
 
 def remembered(path: Path, size: int | None, fit: str) -> tuple[list[Row], Decoded] | None:

@@ -122,6 +122,10 @@ class Request:
                 entry.label: {"config": entry.config, "places": entry.places}
                 for entry in self.study.datasets
             },
+            "noise": {
+                entry.slug: {"config": entry.params, "places": entry.places}
+                for entry in self.study.noises
+            },
         }
 
     def sweep(self) -> None:

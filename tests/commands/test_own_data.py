@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from runners import predict
 from runners.results.provenance import ROOT
 from tests.helpers.cli import run_grid
 from tests.helpers.own_images import NAMES, number_of, write_images, write_list
@@ -165,6 +168,50 @@ def test_new_images_are_labelled_by_the_kept_networks(mine):
     (folder / "my_images" / "zebra").rename(folder / "my_images" / NAMES[0])
     assert other.returncode == 2
     assert "my_images has changed since its networks were trained" in other.stderr
+
+
+def test_weights_that_are_none_and_files_that_are_gone_are_one_sentence(mine, tmp_path):
+    folder, _ = mine
+    study = tmp_path / "mine"
+    shutil.copytree(folder / "results" / "mine", study)
+    networks = sorted(study.glob("cells/*cross_entropy*/network.pt"))
+    networks[0].write_bytes(b"no weights")
+    networks[1].write_bytes(b"")
+
+    def refused(script_name, *arguments):
+        done = script(script_name, study, *arguments)
+        said = [line for line in done.stderr.splitlines() if not line.startswith("reading ")]
+        assert done.returncode == 2 and len(said) == 1, done.stderr
+        return said[0]
+
+    images = folder / "my_images", "--method", "cross_entropy"
+    assert "network.pt is no file of weights: remove" in refused("runners/predict.py", *images)
+    (study / "places.json").write_text('{"dataset": [1]}')
+    says = "places.json does not say where its images are: run the study again"
+    assert says in refused("runners/predict.py", *images)
+    (study / "places.json").unlink()
+    assert says in refused("runners/predict.py", *images)
+    assert says in refused("analysis/suspects.py")
+
+
+def test_weights_of_a_gpu_and_odd_names_do_not_stop_the_labelling(mine, tmp_path, monkeypatch):
+    folder, _ = mine
+    new = tmp_path / "new"
+    shutil.copytree(folder / "my_images" / "1", new)
+    shutil.copy(next(new.iterdir()), os.fsencode(new) + b"/gr\xfcn.png")
+    (new / "photo.heic").write_bytes(b"x")
+    study = folder / "results" / "mine"
+    seen = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: seen.append(k) or load(*a, **k))
+    out = tmp_path / "out.csv"
+    assert predict.run(predict.parser().parse_args([*map(str, (study, new)), f"--out={out}"])) == 0
+    assert seen and all(k["map_location"] == "cpu" for k in seen)
+    done = script("runners/predict.py", study, new, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "left out, no images by their ending: .heic 1" in done.stderr
+    assert "gr\\xfcn.png cannot be read (its name is not UTF-8)" in done.stderr
+    assert done.stdout.endswith("; 1 could not be read\n")
 
 
 def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_them_stale(mine):
