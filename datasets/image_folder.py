@@ -77,13 +77,13 @@ class ImageFolder(Dataset):
 
     @classmethod
     def is_read(cls, parameters: Mapping[str, Any]) -> bool:
-        """Whether making one would decode no image: what lies there was read before."""
+        """Whether making one would decode no image: what lies there was read before, or is gone."""
         told = cls.Parameters(**parameters)
         path = Path(told.path).expanduser()
         try:
             return is_current(path, read_source(path), told.size, told.fit)
         except DataError:
-            return False
+            return True
 
     def _facts(self, rows: list[Row], images: Decoded) -> None:
         """Sets what a data set says of itself."""

@@ -49,9 +49,13 @@ class DataOfStudy:
     @property
     def is_read(self) -> bool:
         """Whether `dataset` can be had without decoding images that have changed."""
-        name = self.config if isinstance(self.config, str) else self.config["name"]
-        look = getattr(datasets.REGISTRY.load(name), "is_read", None)
-        return look is None or look(datasets.parameters(self.config, self.places))
+        if not self.places:
+            return True
+        try:
+            look = getattr(datasets.REGISTRY.load(self.config["name"]), "is_read", None)
+            return look is None or look(datasets.parameters(self.config, self.places))
+        except (ImportError, KeyError, ValueError):
+            return True
 
 
 def data_of_study(folder: Path, label: str) -> DataOfStudy:
