@@ -89,6 +89,7 @@ class ImageFolder(Dataset):
         """Sets what a data set says of itself."""
         readable = [row for row in rows if row.path not in images.broken]
         self.left_out = tuple(f"{name} ({why})" for name, why in sorted(images.broken.items()))
+        self.as_named = {row.path: row for row in readable}
         has_test = any(row.split == "test" for row in readable)
         if not has_test:
             readable = _with_test_part(self.path, readable, self.parameters.test_share)

@@ -18,7 +18,7 @@ from PIL import Image
 from runners import predict
 from runners.results.provenance import ROOT
 from tests.helpers.cli import run_grid
-from tests.helpers.own_images import NAMES, number_of, write_images, write_list
+from tests.helpers.own_images import NAMES, listed, number_of, own, write_images, write_list
 
 STUDY = """
 study: mine
@@ -94,8 +94,8 @@ def suspects(mine):
 def test_every_image_is_listed_and_wrong_labels_come_first(mine, suspects):
     folder, truth = mine
     rows = rows_of(suspects)
-    listed = ["rank", "path", "given", "proposed", "score", "agree", "trained", "label"]
-    assert list(rows[0]) == listed
+    columns = ["rank", "path", "given", "proposed", "score", "agree", "trained", "label"]
+    assert list(rows[0]) == columns
     assert [int(row["rank"]) for row in rows] == list(range(1, 241))
     files = {p.relative_to(folder / "my_images").as_posix() for p in folder.rglob("my_images/*/*")}
     assert {row["path"] for row in rows} == files
@@ -130,6 +130,51 @@ def test_a_reviewed_list_goes_back_in_as_labels_and_is_kept_when_made_again(mine
     again = script("analysis/suspects.py", folder / "results" / "mine")
     assert again.returncode == 0, again.stderr
     assert [row["label"] for row in rows_of(suspects)] == [row["label"] for row in rows]
+
+
+def test_nothing_that_a_person_wrote_is_lost_when_the_list_is_made_again(mine, tmp_path):
+    folder, _ = mine
+    study = tmp_path / "mine"
+    shutil.copytree(folder / "results" / "mine", study)
+    rows = [{"path": "1/gone.png", "label": "2", "given": "1", "remark": "blurred"}]
+    made = write_list(study / "suspects.csv", rows)
+    done = script("analysis/suspects.py", study)
+    assert done.returncode == 0, done.stderr
+    kept = study / "suspects.old-1.csv"
+    assert f"has more than fits into this one and is kept: {kept}\n" in done.stdout
+    assert rows_of(kept) == rows
+    assert len(rows_of(made)) == 240
+    assert script("analysis/suspects.py", study).returncode == 0
+    assert len(list(study.glob("suspects.old*"))) == 1
+
+
+def test_a_list_keeps_parts_and_checked_labels_and_may_be_named_in_place_of_the_folder(
+    mine, tmp_path
+):
+    folder, truth = mine
+    shutil.copytree(folder / "my_images", tmp_path / "my_images")
+    part = ["test", "clean", "train", ""]
+    rows = listed(tmp_path / "my_images", truth)
+    for k, row in enumerate(rows):
+        row["split"] = part[min(k % 8, 3)]
+        row["clean_label"] = row["clean_label"] if k % 2 else ""
+    before = own(write_list(tmp_path / "images.csv", rows))
+    (tmp_path / "mine.yaml").write_text(
+        STUDY.replace("my_images", "images.csv").replace("seed: 2", "seed: 1")
+    )
+    done = run_grid(tmp_path / "mine.yaml", tmp_path / "r", "--set", "protocol.epochs=1",
+                    "--only", "method=cross_entropy", folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert script("analysis/suspects.py", tmp_path / "r" / "mine").returncode == 0
+    made = rows_of(tmp_path / "r" / "mine" / "suspects.csv")
+    assert list(made[0])[-3:] == ["label", "split", "clean_label"]
+    assert [int(row["rank"]) for row in made] == list(range(1, 241))
+    assert {row["score"] for row in made if row["split"] == "clean"} == {""}
+    shutil.copy(tmp_path / "r" / "mine" / "suspects.csv", tmp_path / "reviewed.csv")
+    after = own(tmp_path / "reviewed.csv")
+    for split in ("train", "test", "clean"):
+        assert sorted(after.files(split)) == sorted(before.files(split))
+    assert (after.truth, after.own_clean_counts) == (before.truth, before.own_clean_counts)
 
 
 def test_exported_labels_read_back_to_the_same_checksum(tmp_path):
