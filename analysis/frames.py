@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+import datasets.noise
 from analysis import criteria
 from analysis.records import Study
 
@@ -18,27 +19,46 @@ DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "dis
 def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
     """One row for every planned cell, in the order of the grid, finished or not.
 
-    Cells of a data set that ran on other data than most of them are not averaged with these: they
-    count as not done.
+    Cells of a data set that ran on other data than the rest are not averaged with these: they count
+    as not done. So do those of a setting whose noise is the same for all seeds that were given
+    other labels. The rest are those of today's files, else the most frequent ones.
 
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
     rate), `rate` (nominal), `privileges` (tuple), `track`, `source` (of the hyper-parameters, the
     same words as in a plan without names), `tuned_at`, `budget` (of tuning, in words), `network`,
-    `epochs`, `batch_size`, `done`, `other_data`, `stale`, `realised_rate`, `no_true_class`,
+    `epochs`, `batch_size`, `done`, `other_data`, `other_labels`, `other_code`, `outdated` (of other
+    files than today's), `stale` (one of these two), `realised_rate`, `no_true_class`,
     `unknown_truth` and `clean_subset` (images), `told` (noise rate that a method was told in place
     of the realised one), `told_source`, `judged_by` (what test labels are), `torch`, `device`,
     `warnings` (tuple), and for every criterion C the metric `C` and `ensemble_C`. Rates and metrics
     are in [0, 1], nan where there is no record.
     """
     frame = pd.DataFrame([_row(study, cell, metric) for cell in study.cells])
-    frame["other_data"] = False
+    frame["other_data"] = frame["other_labels"] = False
     for _, rows in frame[frame["done"]].groupby("dataset", sort=False):
-        usual = rows["data_sha256"].mode().iloc[0] if rows["data_sha256"].notna().any() else ""
-        frame.loc[rows.index, "other_data"] = rows["data_sha256"] != usual
+        frame.loc[rows.index, "other_data"] = _differ(rows, "data_sha256")
+    fixed = frame["done"] & ~frame["other_data"] & frame["noise"].map(_is_fixed)
+    for _, rows in frame[fixed].groupby(["dataset", "noise_slug"], sort=False):
+        frame.loc[rows.index, "other_labels"] = _differ(rows, "labels_sha256")
     values = [f"{of}{name}" for name in criteria.CRITERIA for of in ("", "ensemble_")]
-    frame.loc[frame["other_data"], [*values, "realised_rate"]] = math.nan
-    frame["done"] &= ~frame["other_data"]
+    left_out = frame["other_data"] | frame["other_labels"]
+    frame.loc[left_out, [*values, "realised_rate"]] = math.nan
+    frame["done"] &= ~left_out
+    frame["outdated"] &= ~left_out
+    frame["stale"] = frame["other_code"] | frame["outdated"]
     return frame
+
+
+def _differ(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Which rows differ from those of today's files; where none is, from the most frequent."""
+    today = rows[~rows["outdated"]]
+    among = (today if len(today) else rows)[column]
+    return rows[column] != (among.mode().iloc[0] if among.notna().any() else "")
+
+
+def _is_fixed(noise: str) -> bool:
+    """Whether a noise gives all seeds the same labels."""
+    return noise in datasets.noise.names() and not datasets.noise.get(noise).random
 
 
 def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
@@ -57,7 +77,8 @@ def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "tuned_at": cell.get("tuned_at", ""),
         "budget": _budget(cell.get("tuned_under")),
         "done": record is not None,
-        "stale": cell["key"] in study.stale,
+        "other_code": cell["key"] in study.stale,
+        "outdated": cell["key"] in study.outdated,
         "realised_rate": math.nan if realised is None else realised,
         "no_true_class": record["noise"].get("no_true_class", 0) if record else 0,
         "unknown_truth": record["noise"].get("unknown_truth", 0) if record else 0,
@@ -66,6 +87,8 @@ def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "judged_by": record.get("judged_by", "") if record else "",
         "clean_subset": (record["counts"] if record else cell["protocol"])["clean_subset"],
         "data_sha256": origin.get("data_sha256", ""),
+        "data_stamp": origin.get("data_stamp", ""),
+        "labels_sha256": record["noise"].get("labels_sha256", "") if record else "",
         "torch": (origin.get("packages") or {}).get("torch"),
         "device": origin.get("device"),
         "warnings": tuple(origin.get("warnings") or ()),

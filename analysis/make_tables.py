@@ -58,8 +58,16 @@ def _tables(study: Study, chosen: list[str], metric: str, folder: Path) -> None:
         said = findings.text(frame, combined, list(study.records.values()))
         written.append(write_text(folder / f"findings_{metric}.md", said))
         printed.append(said)
-    print("\n".join([*printed, *study.sentences()]))
+    print("\n".join([*printed, *study.sentences(), *_changed(study)]))
     print(f"Tables of study {study.name} are in {folder}: {', '.join(p.name for p in written)}\n")
+
+
+def _changed(study: Study) -> list[str]:
+    return [
+        f"{label} has changed since it was last read: whether its cells are of today's images, "
+        "run_grid.py with --status says."
+        for label in study.unread
+    ]
 
 
 if __name__ == "__main__":

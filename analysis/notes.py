@@ -67,7 +67,9 @@ def below(
     said = [f"{_numbers(frame, criteria, metric)} {_protocol(frame)}", _bold()]
     said += [f"Marks: {'; '.join(legend)}."] if (legend := privilege_legend(frame)) else []
     if frame["stale"].any():
-        said.append(f"{STALE} at least one of these cells is stale: it ran under other code.")
+        how = ["under other code"] * bool(frame["other_code"].any())
+        how += ["on other data or label files than today's"] * bool(frame["outdated"].any())
+        said.append(f"{STALE} at least one of these cells is stale: it ran {' or '.join(how)}.")
     said += [*_hyperparameters(frame, wants_tuned, preset), *_tuning(frame)]
     said += [*_own_data(frame), *_provenance(frame), *_warnings(frame, criteria)]
     return said + [note for name in criteria for note in _ensembles(frame, name)]
@@ -151,7 +153,11 @@ def _provenance(frame: pd.DataFrame) -> list[str]:
     if others := int(frame["other_data"].sum()):
         cells = "cell ran" if others == 1 else "cells ran"
         said.append(f"Left out: {others} {cells} on other data than the rest of its data set.")
+    if others := int(frame["other_labels"].sum()):
+        cells = "cell was" if others == 1 else "cells were"
+        said.append(f"Left out: {others} {cells} given other labels than the rest of its setting.")
     done = frame[frame["done"]]
+    said += _files(done)
     for column, words in (("torch", "versions of torch"), ("device", "devices")):
         counts = done[column].value_counts()
         if len(counts) > 1:
@@ -159,6 +165,20 @@ def _provenance(frame: pd.DataFrame) -> list[str]:
             said.append(f"Cells ran on different {words}: {', '.join(texts)}.")
     warned = done["warnings"].explode().dropna().value_counts()
     said += [f"Warning of {_cells(count)}: {text}." for text, count in warned.items()]
+    return said
+
+
+def _files(done: pd.DataFrame) -> list[str]:
+    """Settings whose cells were made of different files or labels."""
+    said = []
+    for (_, setting), rows in done.groupby(["dataset", "noise_display"], sort=False):
+        counts = rows["data_stamp"].value_counts()
+        if len(counts) > 1:
+            texts = " and ".join(_cells(n) for n in counts)
+            said.append(f"{setting}: {texts} ran on different files of labels or initial weights.")
+        drawn = rows.groupby("seed")["labels_sha256"].nunique()
+        if seeds := ", ".join(str(seed) for seed in drawn[drawn > 1].index):
+            said.append(f"{setting}: methods were given different labels (seed {seeds}).")
     return said
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from runners.results import provenance
 from runners.results.defects import is_intact, is_of_record
+from runners.results.places import data_of_study, stamp_today
 from runners.results.record_model import Epoch, Record, StudyJson, problem
 from runners.system.canonical import SCHEMA
 from runners.system.console import counted
@@ -67,6 +68,29 @@ class Study:
         """What is wrong with a record, by the name of its cell."""
         damaged = dict.fromkeys(self.damaged, "damaged")
         return dict.fromkeys(self.other_schema, "of another schema") | damaged
+
+    @functools.cached_property
+    def outdated(self) -> frozenset[str]:
+        """Keys of finished cells of other data or label files than today's.
+
+        As far as files of one's own can be asked without decoding images.
+        """
+        found, today = set(), {}
+        for cell in () if self.packed else self.cells:
+            record = self.records.get(cell["key"])
+            stamp = record["provenance"].get("data_stamp") if record else ""
+            setting = cell["dataset"], cell["noise_slug"], cell["protocol"].get("network")
+            if stamp and setting not in today:
+                today[setting] = stamp_today(self.folder, cell)
+            if stamp and today[setting] not in (None, stamp):
+                found.add(cell["key"])
+        return frozenset(found)
+
+    @functools.cached_property
+    def unread(self) -> list[str]:
+        """Own data sets whose files have changed since they were last read."""
+        labels = [] if self.packed else dict.fromkeys(cell["dataset"] for cell in self.cells)
+        return [label for label in labels if not data_of_study(self.folder, label).is_read]
 
     def epochs(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The epoch lines of a finished cell; empty (and noted) where they are not as written."""

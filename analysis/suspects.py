@@ -4,13 +4,16 @@ python analysis/suspects.py [STUDY_DIR ...] [--truth FILE] [--data DIR] [--out D
 
 `label` in the list is empty: write the right class there, where the given one is wrong, and name
 the file in a study as `{name: labels_file, file: suspects.csv}`. What was written there is kept
-when the list is made again.
+when the list is made again. Of own images with parts or checked labels the list has `split` and
+`clean_label` as well, so that it may be named in place of the folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -59,7 +62,7 @@ def _list(study: Study, group: Group, folder: Path, arguments: argparse.Namespac
     given = frame["given"].map(numbers)
     frame["wrong"] = (frame["truth"] != UNKNOWN) & (frame["truth"] != given)
     stem = f"suspects_{group.name}" if group.name else "suspects"
-    listed = frame.drop(columns=["truth", "position", "wrong"])
+    listed = _with_own(frame.drop(columns=["truth", "position", "wrong"]), dataset)
     listed["label"] = _reviewed(folder / f"{stem}.csv", listed)
     text = listed.to_csv(index=False, lineterminator="\n", na_rep="")
     written = write_text(folder / f"{stem}.csv", text)
@@ -87,20 +90,51 @@ def _told_truth(path: Path, frame: pd.DataFrame, numbers: dict[str, int]) -> pd.
     return frame[where].astype(str).map(told).map(numbers).fillna(UNKNOWN).astype(int)
 
 
+def _with_own(listed: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The list with what else a person's own data say, so that it can stand for them.
+
+    Columns `split` where there are parts, `clean_label` where any is known, and the images of a
+    part clean at the end, which nothing scores.
+    """
+    rows = getattr(dataset, "as_named", {})
+    clean = [row for row in rows.values() if row.split == "clean"]
+    ranks = range(len(listed) + 1, len(listed) + len(clean) + 1)
+    more = [
+        {"rank": rank, "path": row.path, "given": row.label, "trained": False}
+        for rank, row in zip(ranks, clean, strict=True)
+    ]
+    if more:
+        listed = pd.concat([listed, pd.DataFrame(more)], ignore_index=True)
+    if any(row.split != "train" for row in rows.values()):
+        listed["split"] = [rows[path].split for path in listed["path"]]
+    if any(row.clean_label for row in rows.values()):
+        listed["clean_label"] = [rows[path].clean_label for path in listed["path"]]
+    return listed
+
+
 def _reviewed(path: Path, listed: pd.DataFrame) -> pd.Series:
     """What a person has written into an earlier list, in the order of this one.
+
+    Where this one has no place for it, the earlier list is kept beside it.
 
     Raises:
         UserError: the earlier list cannot be read.
     """
     where = "path" if "path" in listed else "index"
     if not path.is_file():
-        return listed["label"]
+        return listed["label"].fillna("")
     try:
         rows = read_table(path, (where, "label"))
     except DataError as error:
         raise UserError(f"{error}: mend it, or move it away") from error
-    written = {row[where]: row["label"] for row in rows}
+    written = {row[where]: row["label"] for row in rows if row["label"].strip()}
+    own = {name for row in rows[:1] for name in row} - {*listed, "split", "clean_label"}
+    gone = written.keys() - set(listed[where].astype(str))
+    if gone or own:
+        numbers = (path.with_suffix(f".old-{k}.csv") for k in itertools.count(1))
+        kept = next(place for place in numbers if not place.exists())
+        shutil.copyfile(path, kept)
+        print(f"the earlier list has more than fits into this one and is kept: {kept}")
     return listed[where].astype(str).map(written).fillna("")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +15,7 @@ from pydantic import Field
 from datasets.base import UNKNOWN, Arrays, DataError, Dataset, register
 from datasets.base import Parameters as NoParameters
 from datasets.folder.rows import Row, natural, read_source
-from datasets.folder.store import Decoded, decoded, remembered
+from datasets.folder.store import Decoded, decoded, is_current, remembered
 from datasets.paths import OnDisk
 
 
@@ -66,21 +67,32 @@ class ImageFolder(Dataset):
         try:
             source = read_source(self.path)
             rows, self._decoded = source.rows, decoded(self.path, source, size, fit)
-            self._missing = ""
+            self._missing, self.other_endings = "", source.endings
         except DataError as error:
             before = None if self.path.exists() else remembered(self.path, size, fit)
             if before is None:
                 raise
-            (rows, self._decoded), self._missing = before, str(error)
+            (rows, self._decoded), self._missing, self.other_endings = before, str(error), ""
         self._facts(rows, self._decoded)
+
+    @classmethod
+    def is_read(cls, parameters: Mapping[str, Any]) -> bool:
+        """Whether making one would decode no image: what lies there was read before, or is gone."""
+        told = cls.Parameters(**parameters)
+        path = Path(told.path).expanduser()
+        try:
+            return is_current(path, read_source(path), told.size, told.fit)
+        except DataError:
+            return True
 
     def _facts(self, rows: list[Row], images: Decoded) -> None:
         """Sets what a data set says of itself."""
         readable = [row for row in rows if row.path not in images.broken]
         self.left_out = tuple(f"{name} ({why})" for name, why in sorted(images.broken.items()))
+        self.as_named = {row.path: row for row in readable}
         has_test = any(row.split == "test" for row in readable)
         if not has_test:
-            readable = _with_test_part(readable, self.parameters.test_share)
+            readable = _with_test_part(self.path, readable, self.parameters.test_share)
         self.rows = readable
         self.parts = {
             split: np.array([k for k, row in enumerate(readable) if row.split == split], np.int64)
@@ -174,10 +186,20 @@ class ImageFolder(Dataset):
         return [self.rows[k].path for k in self.parts[part]]
 
 
-def _with_test_part(rows: list[Row], share: float) -> list[Row]:
-    """The rows with a share of each class as test part: the lowest checksums of names."""
+def _with_test_part(path: Path, rows: list[Row], share: float) -> list[Row]:
+    """The rows with a share of each class as test part: the lowest checksums of names.
+
+    Raises:
+        DataError: that is no image.
+    """
     wanted = Counter(row.label for row in rows if row.split == "train")
     left = {label: round(share * count) for label, count in wanted.items()}
+    if not any(left.values()):
+        most = max(wanted.values(), default=0)
+        raise DataError(
+            f"{path}: test_share {share:g} of at most {most} training images a class leaves no "
+            "image to test on: must have a part test, more images or a larger test_share"
+        )
     chosen = set()
     for row in sorted(rows, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
         if row.split == "train" and left[row.label]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import pickle
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from analysis import command, records
 from analysis.records import Study
 from datasets.base import DataError, Dataset
 from datasets.folder.decode import BROKEN, square
-from datasets.folder.rows import IMAGES
+from datasets.folder.rows import IMAGES, endings, plain_name
 from runners.cell.batches import ImageSet
 from runners.cell.evaluation import BATCH
 from runners.cell.record import weights_sha256
@@ -36,6 +37,9 @@ from runners.results.places import data_of_study
 from runners.system.errors import UserError
 from runners.system.files import write_text
 
+UNREADABLE = (RuntimeError, ValueError, OSError, EOFError)
+UNREADABLE += (AttributeError, KeyError, IndexError, TypeError)
+"""What torch raises on a file that holds no weights of the network."""
 AT_ONCE = 2_000
 """Images that are in memory together."""
 
@@ -154,8 +158,11 @@ def _network(study: Study, cell: Mapping[str, Any], dataset: Dataset) -> torch.n
         cell["protocol"]["network"], dataset.channels, dataset.size, dataset.classes
     )
     try:
-        network.load_state_dict(torch.load(path, weights_only=True))
-    except (RuntimeError, ValueError, OSError, EOFError, AttributeError) as error:
+        # Wherever it was trained, here it runs on the processor.
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:  # whose own words advise to run what it holds
+        raise UserError(f"{path} is no file of weights: remove {path.parent}, run again") from error
+    except UNREADABLE as error:
         raise UserError(f"{path} does not fit: {' '.join(str(error).split())[:200]}") from error
     if weights_sha256(network) != study.records[cell["key"]]["final_weights_sha256"]:
         raise UserError(f"{path} is not the network of its record: remove {path.parent}, run again")
@@ -165,11 +172,13 @@ def _network(study: Study, cell: Mapping[str, Any], dataset: Dataset) -> torch.n
 def _images(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: must be a folder of images")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGES]
-    names = [path.relative_to(folder) for path in files]
-    shown = sorted(n.as_posix() for n in names if not any(p.startswith(".") for p in n.parts))
+    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    files = [n.as_posix() for n in names if not any(p.startswith(".") for p in n.parts)]
+    shown = sorted(name for name in files if name.lower().endswith(IMAGES))
     if not shown:
         raise UserError(f"{folder} holds no images: must have {', '.join(IMAGES)}")
+    if others := endings([name for name in files if not name.lower().endswith(IMAGES)]):
+        print(f"left out, no images by their ending: {others}", file=sys.stderr)
     return shown
 
 
@@ -177,12 +186,15 @@ def _read(folder: Path, name: str, dataset: Dataset) -> tuple[str, np.ndarray | 
     """The image as the study saw its own; None, said on stderr, where it cannot be read."""
     fit = "stretch" if getattr(dataset.parameters, "fit", "") == "stretch" else "crop"
     stored = dataset.parameters.stored if dataset.packed else dataset.size
+    where = folder / plain_name(name)
     middle = slice(round((stored - dataset.size) / 2), round((stored + dataset.size) / 2))
     try:
+        name.encode()  # a CSV of text cannot hold it else
         image = square((folder / name).read_bytes(), stored, dataset.channels, fit)
         return name, image[:, middle, middle]
     except BROKEN as error:
-        print(f"left out: {folder / name} cannot be read ({error})", file=sys.stderr)
+        why = "its name is not UTF-8" if isinstance(error, UnicodeError) else error
+        print(f"left out: {where} cannot be read ({why})", file=sys.stderr)
         return name, None
 
 

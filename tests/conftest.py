@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from tests.helpers.cli import Finished, finished_study, records
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG"):
     os.environ.setdefault(name, ENVIRONMENT[name])  # before torch is imported
+
+# What is remembered of the images of tests is not for the user's own cache.
+os.environ.setdefault("TORCH_HOME", f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/torch")
+CACHE = tempfile.TemporaryDirectory(prefix="suite-tests-")
+os.environ["XDG_CACHE_HOME"] = CACHE.name
 
 # Started in the background of a script, this process ignores Ctrl-C, as would what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

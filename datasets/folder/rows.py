@@ -6,13 +6,25 @@ import csv
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from datasets.base import DataError
 
-IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+IMAGES = (
+    *(".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff"),
+    ".webp",
+)
+NO_IMAGES = (
+    *(".csv", ".db", ".htm", ".html", ".ini", ".json", ".jsonl", ".lnk", ".log", ".md", ".parquet"),
+    *(".pdf", ".py", ".rtf", ".sh", ".tsv", ".txt", ".url", ".xml", ".xls", ".xlsx", ".yaml"),
+    *(".yml", ".zip"),
+)
+"""Endings of what lies beside images; a file of any other ending may be one that is not read."""
+MOST_BROKEN = 0.001
+"""Share of files that may be images but cannot be read, above which the whole is refused."""
 SPLITS = ("train", "test", "clean")
 LISTS = (".csv", ".parquet", ".tsv")
 COLUMNS = ("path", "label", "clean_label", "split")
@@ -36,7 +48,12 @@ class Source(NamedTuple):
     folder: Path
     rows: list[Row]
     others: list[str]
-    """Files of a folder that are no images, by name."""
+    """Files of a folder whose ending is none of `IMAGES`, by name."""
+
+    @property
+    def endings(self) -> str:
+        """How many of `others` have which ending: ".txt 3, .heic 1"."""
+        return endings(self.others)
 
 
 def read_source(path: Path) -> Source:
@@ -86,12 +103,50 @@ def _of_folder(root: Path) -> tuple[list[Row], list[str]]:
         for folder in classes:
             files = list(_files(Path(folder.path)))
             images = [file for file in files if _is_image(file.name)]
-            others += [file.name for file in files if not _is_image(file.name)]
+            unread = [file.name for file in files if not _is_image(file.name)]
             if not images:
-                raise DataError(f"{folder.path} has no image: a class must have one or more")
+                has = f" of an ending that is read ({endings(unread)})" if unread else ""
+                raise DataError(f"{folder.path} has no image{has}: a class must have one or more")
+            others += unread
             for file in images:
-                rows.append(Row(file.relative_to(root).as_posix(), folder.name, "", split))
+                rows.append(Row(_text(file, root), folder.name, "", split))
+    _refuse_unread(root, others, len(rows))
     return rows, sorted(others)
+
+
+def _text(file: Path, root: Path) -> str:
+    """A file's path below the root, which must be text: lists and records hold it."""
+    name = file.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{root}: the name {plain_name(name)} is not UTF-8: rename the file"
+        ) from None
+    return name
+
+
+def plain_name(name: str) -> str:
+    """A file's name as text that can be printed, also where it is not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def endings(names: Iterable[str]) -> str:
+    """How many of some files have which ending, the most frequent first."""
+    counts = Counter(Path(name).suffix.lower() or "no ending" for name in names)
+    return ", ".join(f"{ending} {count:,}" for ending, count in counts.most_common())
+
+
+def _refuse_unread(root: Path, others: list[str], images: int) -> None:
+    """Refuses a folder of which too many files may be images and are not read."""
+    unread = [name for name in others if not name.lower().endswith(NO_IMAGES)]
+    if len(unread) > MOST_BROKEN * (images + len(unread)):
+        files = "1 file" if len(unread) == 1 else f"{len(unread):,} files"
+        raise DataError(
+            f"{root}: {files} of {images + len(unread):,} have an ending that is not read "
+            f"({endings(unread)}): must be at most {MOST_BROKEN:.1%}: convert them, or move them "
+            "away"
+        )
 
 
 def _visible(folder: Path) -> list[os.DirEntry]:

@@ -4,11 +4,13 @@
 (float64 (N, C, 2): of each image's pixels in [0, 1] and of their squares); the `.json` of the same
 name has the rows, size, time and checksum of each file, what could not be read, and the checksum of
 the arrays. They are made again once a file has changed; where the folder is gone, the `.json` still
-says what was in it.
+says what was in it, and so does a copy of it in the user's cache where the folder around is gone
+as well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,15 +25,13 @@ import numpy as np
 
 from datasets.base import DataError, sha256_of_arrays
 from datasets.cache import cache_folders, written
-from datasets.folder.rows import Row, Source
+from datasets.folder.rows import MOST_BROKEN, Row, Source
 
 FORMAT = 1
 MOST_BYTES = 8 * 2**30
 """Of decoded images, which are kept in memory."""
 LARGEST_DEFAULT = 128
 """Side in pixels that is chosen where a study names none and images are larger."""
-MOST_BROKEN = 0.001
-"""Share of unreadable files above which the whole is refused."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,14 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
         DataError: more than `MOST_BROKEN` of the files cannot be read, or too many for memory.
     """
     rows = [list(row) for row in source.rows]
-    today = {"format": FORMAT, "rows": rows, "size": size, "fit": fit}
-    today["seen"] = [_seen(source.folder / row.path) for row in source.rows]
-    for place in _places(path, size, fit):
-        meta = _meta(place)
-        known = meta is not None and place.is_file()
-        if known and all(meta.get(k) == v for k, v in today.items() if k != "rows"):
-            if [row[0] for row in meta["rows"]] != [row.path for row in source.rows]:
-                continue
-            if meta["rows"] != rows:  # other labels
-                _write_json(place, meta | today)
-            return _described(meta, place)
+    today = _today(source, size, fit)
+    if found := _kept(path, size, fit, today):
+        meta, place = found
+        if meta["rows"] != rows:  # other labels
+            meta |= today
+            _write_json(place, meta)
+        _remember(path, size, fit, place)
+        return _described(meta, place)
     print(f"reading {len(rows):,} images of {path}", file=sys.stderr, flush=True)
     if source.others:
         more = f" and {len(source.others) - 5:,} more" if len(source.others) > 5 else ""
@@ -104,9 +101,35 @@ def decoded(path: Path, source: Source, size: int | None, fit: str) -> Decoded:
     meta |= today | {"arrays": sha256_of_arrays(*arrays.values())}
     for place in _places(path, size, fit):
         if written(place, lambda file: np.savez(file, **arrays)) and _write_json(place, meta):
+            _remember(path, size, fit, place)
             return _described(meta, place)
     looked = " nor ".join(str(place.parent) for place in _places(path, size, fit))
     raise DataError(f"decoded images of {path} can be written to neither {looked}")
+
+
+def is_current(path: Path, source: Source, size: int | None, fit: str) -> bool:
+    """Whether `decoded` would find today's files decoded already."""
+    return _kept(path, size, fit, _today(source, size, fit)) is not None
+
+
+def _today(source: Source, size: int | None, fit: str) -> dict[str, Any]:
+    """What the `.json` says of the files, were they decoded now."""
+    today = {"format": FORMAT, "rows": [list(row) for row in source.rows], "size": size, "fit": fit}
+    return today | {"seen": [_seen(source.folder / row.path) for row in source.rows]}
+
+
+def _kept(
+    path: Path, size: int | None, fit: str, today: dict[str, Any]
+) -> tuple[dict[str, Any], Path] | None:
+    """What the place says that has today's files decoded, whatever their labels, and the place."""
+    names = [row[0] for row in today["rows"]]
+    for place in _places(path, size, fit):
+        meta = _meta(place)
+        if meta is None or not place.is_file() or [row[0] for row in meta["rows"]] != names:
+            continue
+        if all(meta.get(key) == value for key, value in today.items() if key != "rows"):
+            return meta, place
+    return None
 
 
 def remembered(path: Path, size: int | None, fit: str) -> tuple[list[Row], Decoded] | None:
@@ -115,6 +138,20 @@ def remembered(path: Path, size: int | None, fit: str) -> tuple[list[Row], Decod
         if meta := _meta(place):
             return [Row(*row) for row in meta["rows"]], _described(meta, place)
     return None
+
+
+def _remember(path: Path, size: int | None, fit: str, place: Path) -> None:
+    """Copies what a place says of the files into the user's cache, unless it is there."""
+    own = place.with_suffix(".json")
+    copy = _places(path, size, fit)[-1].with_suffix(".json")
+    try:
+        is_there = copy.stat().st_mtime_ns >= own.stat().st_mtime_ns
+    except OSError:
+        is_there = False
+    if copy != own and not is_there:
+        with contextlib.suppress(OSError):
+            content = own.read_bytes()
+            written(copy, lambda file: file.write(content))
 
 
 def _places(path: Path, size: int | None, fit: str) -> list[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from datasets.base import Dataset
+from datasets.noise import class_names
 from datasets.noise.base import ClassNoise, register
 
 
@@ -19,7 +20,8 @@ def _texts(value: Any) -> Any:
 class ClassMap(ClassNoise):
     """With probability `rate` a label of a class in `map` becomes the class that it names.
 
-    Classes are named, or numbered from 0; those that are not in the map keep all their labels.
+    Classes are named, or numbered from 0 unless a class has a number for a name; those that are not
+    in the map keep all their labels.
     """
 
     name: Literal["class_map"] = "class_map"
@@ -41,16 +43,21 @@ class ClassMap(ClassNoise):
         """As in the base class.
 
         Raises:
-            ValueError: the map names a class that the data set does not have.
+            ValueError: the map names a class that the data set does not have, or one twice.
         """
-        number = {str(k): k for k in range(dataset.classes)}
-        number |= {name: k for k, name in enumerate(dataset.class_names)}
+        number = class_names.by_name(dataset)
         target = np.eye(dataset.classes)
+        moved: dict[int, str] = {}
         for pair in self.map.items():
             for name in pair:
                 if name not in number:
-                    known = ", ".join(dataset.class_names[:20])
-                    raise ValueError(f"class_map: {name!r} is no class of {dataset.name} ({known})")
+                    raise ValueError(
+                        f"class_map: {name!r} is no class of {dataset.name}: must be "
+                        f"{class_names.allowed(dataset)}"
+                    )
             true, given = (number[name] for name in pair)
+            if true in moved:
+                raise ValueError(f"class_map: {moved[true]!r} and {pair[0]!r} are one class")
+            moved[true] = pair[0]
             target[true] = np.eye(dataset.classes)[given]
         return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,15 +83,24 @@ class Imbalanced(NoiseModel):
         left_out = np.ones(len(labels), bool)
         for number, share in enumerate(self._shares(dataset.classes)):
             members = np.flatnonzero(labels == number)
-            stay = max(1, round(share * len(members)))
+            stay = _staying(share, len(members))
             left_out[rng.permutation(members)[:stay]] = False
         drawn = self._inner.corrupt(labels, dataset, rng, **inputs)
         drawn = drawn if isinstance(drawn, Corruption) else Corruption(drawn)
         facts: Mapping[str, float] = drawn.facts
         return Corruption(drawn.labels, drawn.images, drawn.no_true_class, left_out, facts)
 
+    def counts_left(self, counts: Sequence[int]) -> tuple[int, ...]:
+        """How many images of each class stay, of so many."""
+        pairs = zip(self._shares(len(counts)), counts, strict=True)
+        return tuple(min(count, _staying(share, count)) for share, count in pairs)
+
     def _shares(self, classes: int) -> np.ndarray:
         """Share of each class that stays: float64 (C,)."""
         if self.type == "step":
             return np.where(np.arange(classes) < classes / 2, 1.0, self.factor)
         return self.factor ** (np.arange(classes) / max(1, classes - 1))
+
+
+def _staying(share: float, count: int) -> int:
+    return max(1, round(share * count))

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from datasets.base import DataError, Dataset, read_bytes
 from datasets.folder.rows import read_table
+from datasets.noise import class_names
 from datasets.noise.base import Corruption, register
 from datasets.noise.given import GivenLabels
 from datasets.paths import OnDisk
@@ -21,10 +22,10 @@ from datasets.paths import OnDisk
 class LabelsFile(GivenLabels):
     """Labels of a table with `index` (in the official order) or `path`, and `label` or `noisy`.
 
-    `label` holds names of classes or numbers from 0, `noisy` numbers, as `export_labels.py` writes
-    them. Of a reviewed `suspects.csv`, where `label` is empty `given` counts. Every training image
-    must have its row; rows of other images are passed over and counted. All seeds have the same
-    labels.
+    `label` holds names of classes, or numbers from 0 unless a class is named by a number; `noisy`
+    numbers from 0, as `export_labels.py` writes them. Of a reviewed `suspects.csv`, where `label`
+    is empty `given` counts. Every training image must have its row; rows of other images are passed
+    over and counted, an index that no image has is refused. All seeds have the same labels.
     """
 
     name: Literal["labels_file"] = "labels_file"
@@ -33,7 +34,11 @@ class LabelsFile(GivenLabels):
     wants: ClassVar[tuple[str, ...]] = ("path",)
 
     def stamp(self, root: Path | None) -> str:
-        return hashlib.sha256(read_bytes(Path(self.file))).hexdigest()
+        """Of what the table says of labels: its order, and columns such as scores, may change."""
+        read_bytes(Path(self.file))  # whose sentence is plainer where it is not there
+        rows = read_table(Path(self.file), ())
+        said = sorted(f"{row.get('path')!r} {row.get('index')!r} {_text(row)!r}" for row in rows)
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
     def corrupt(
         self,
@@ -55,6 +60,7 @@ class LabelsFile(GivenLabels):
         for number, row in enumerate(rows, start=2):
             position = positions.get(row[key].strip())
             if position is None:
+                self._check_other(key, row, number, len(labels), dataset)
                 passed_over += 1
             elif position in found:
                 raise DataError(f"{self._line(number)}: {key} {row[key]} is there twice")
@@ -68,6 +74,21 @@ class LabelsFile(GivenLabels):
             )
         values = np.array([found[p] for p in range(len(labels))], np.int64)
         return Corruption(values, facts={"rows_passed_over": passed_over})
+
+    def _check_other(
+        self, key: str, row: Mapping[str, str], number: int, count: int, dataset: Dataset
+    ) -> None:
+        """Refuses an index that no image has; those of test images follow the training part's."""
+        text = row[key].strip()
+        end = None if dataset.n_test is None else count + dataset.n_test
+        is_number = text.isascii() and text.isdecimal()
+        if key == "index" and not (is_number and (end is None or int(text) < end)):
+            allowed = f"from 0 to {count - 1} for training images"
+            beyond = "" if end is None else f", to {end - 1} for those of the test part"
+            raise DataError(
+                f"{self._line(number)}: index {row[key]!r} is that of no image of {dataset.name}: "
+                f"must be a whole number {allowed}{beyond}"
+            )
 
     def _line(self, number: int) -> str:
         return f"{self.file}, line {number}"
@@ -86,16 +107,20 @@ class LabelsFile(GivenLabels):
         return "index", {str(k): k for k in range(count)}
 
     def _class(self, row: Mapping[str, str], number: int, dataset: Dataset) -> int:
-        if "label" not in row:
-            text, names = row["noisy"].strip(), {}
-        else:
-            text = row["label"].strip() or row.get("given", "").strip()
-            names = {name: k for k, name in enumerate(dataset.class_names)}
-        numbers = {str(k): k for k in range(dataset.classes)}
-        if text not in names and text not in numbers:
-            known = ", ".join(list(names)[:20] or ["a number"])
+        named = "label" in row
+        text = _text(row)
+        found = class_names.by_name(dataset) if named else class_names.positions(dataset)
+        if text not in found:
+            numbers = f"a number from 0 to {dataset.classes - 1}"
             raise DataError(
-                f"{self._line(number)}: label {text!r} is no class of {dataset.name}: must be one "
-                f"of {known}, or a number from 0 to {dataset.classes - 1}"
+                f"{self._line(number)}: {'label' if named else 'noisy'} {text!r} is no class of "
+                f"{dataset.name}: must be {class_names.allowed(dataset) if named else numbers}"
             )
-        return names.get(text, numbers.get(text))
+        return found[text]
+
+
+def _text(row: Mapping[str, str]) -> str:
+    """What a row says of its label."""
+    if "label" not in row:
+        return row.get("noisy", "").strip()
+    return row["label"].strip() or row.get("given", "").strip()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from datasets.base import DataError, Dataset, read_bytes
 from datasets.noise.base import NoiseModel, checked_labels, draw, register
@@ -25,6 +25,14 @@ class Matrix(NoiseModel):
     name: Literal["matrix"] = "matrix"
     rows: list[list[float]] | None = Field(None, description="The matrix, rows are true classes.")
     file: OnDisk | None = Field(None, description="File of the matrix, in place of rows.")
+
+    @model_validator(mode="after")
+    def _is_one_matrix(self) -> Matrix:
+        if (self.rows is None) == (self.file is None):
+            raise ValueError("matrix: must have rows or a file, and not both")
+        if self.rows is not None and len({len(row) for row in self.rows}) != 1:
+            raise ValueError("matrix: rows must be one or more, and have the same length")
+        return self
 
     @property
     def nominal_rate(self) -> float:
@@ -56,7 +64,7 @@ class Matrix(NoiseModel):
             raise ValueError(f"matrix: {error}") from error
         count = dataset.classes
         if matrix.shape != (count, count):
-            shape = " x ".join(map(str, matrix.shape))
+            shape = " x ".join(map(str, matrix.shape)) or "one number"
             raise ValueError(f"matrix is {shape}: must be {count} x {count} for {dataset.name}")
         if not np.isfinite(matrix).all() or matrix.min() < 0:
             raise ValueError("matrix has a value below 0 or none: must be probabilities")
@@ -71,16 +79,15 @@ class Matrix(NoiseModel):
         return draw(checked_labels(labels, dataset), matrix, rng)
 
     def _matrix(self) -> np.ndarray:
-        if (self.rows is None) == (self.file is None):
-            raise ValueError("must have rows or a file, and not both")
         if self.rows is not None:
-            if len({len(row) for row in self.rows}) != 1:
-                raise ValueError("its rows must have the same length")
             return np.array(self.rows, dtype=np.float64)
         content = read_bytes(Path(self.file))
         try:
+            if not content.strip():
+                raise ValueError("it is empty")
             if self.file.endswith(".npy"):
                 return np.load(io.BytesIO(content), allow_pickle=False).astype(np.float64)
             return np.loadtxt(io.StringIO(content.decode()), delimiter=",", ndmin=2)
-        except ValueError as error:
-            raise ValueError(f"{self.file} is no table of numbers ({error})") from error
+        except (ValueError, TypeError, EOFError) as error:
+            said = " ".join(str(error).split())
+            raise ValueError(f"{self.file} is no table of numbers ({said})") from error

@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import networks
-from datasets.base import DataError
+from datasets.base import DataError, Dataset
 from runners.cell.run_context import RunContext
 from runners.monitor.queue import plan_with_queue
 from runners.results.failures import is_full_disk
@@ -21,6 +23,8 @@ from runners.results.store import CellStatus, State, StudyFolder
 from runners.study.cell import Cell
 from runners.study.config import Study
 from runners.study.grid import select, study_json
+from runners.study.problems import Problems
+from runners.study.sizes import CLEAN_PARTS, clean_counts, too_large
 from runners.system.console import counted
 from runners.system.errors import UserError
 
@@ -122,6 +126,10 @@ class Request:
                 entry.label: {"config": entry.config, "places": entry.places}
                 for entry in self.study.datasets
             },
+            "noise": {
+                entry.slug: {"config": entry.params, "places": entry.places}
+                for entry in self.study.noises
+            },
         }
 
     def sweep(self) -> None:
@@ -140,6 +148,7 @@ def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None
             dataset.check(root)
         except DataError as error:
             raise UserError(f"{study}: axes.dataset: {error}") from error
+    _check_counts(selected, root, study)
     for cell in {(cell.data, cell.noise_slug): cell for cell in selected}.values():
         try:
             cell.noise_model.check(cell.data_set, root)
@@ -150,6 +159,32 @@ def check_data(selected: Sequence[Cell], root: Path | None, study: Path) -> None
             networks.stamp(network)
         except DataError as error:
             raise UserError(f"{study}: protocol.network: {error}") from error
+
+
+def _check_counts(selected: Sequence[Cell], root: Path | None, study: Path) -> None:
+    """Raises UserError if clean parts ask for more than a class has, known only when it is read."""
+    loaded: dict[str, list[int] | None] = {}
+    for cell in {(cell.dataset, cell.noise_slug): cell for cell in selected}.values():
+        dataset = cell.data_set
+        if clean_counts(dataset) is not None or not any(cell.protocol[p] for p in CLEAN_PARTS):
+            continue
+        if cell.dataset not in loaded:
+            loaded[cell.dataset] = _counts(dataset, root)
+        counts, staying = loaded[cell.dataset], getattr(cell.noise_model, "counts_left", None)
+        counts = staying(counts) if counts and staying else counts
+        if wrong := too_large(dataset, cell.protocol, counts):
+            (part, size, allowed), problems = wrong, Problems(str(study))
+            problems.refuse(f"protocol.{part}", size, allowed)
+            problems.check()
+
+
+def _counts(dataset: Dataset, root: Path | None) -> list[int] | None:
+    """Training images of each class by true label; None where the cells will say what is wrong."""
+    try:
+        labels = dataset.load(root).train_labels
+    except Exception:  # whatever a stranger's data set raises
+        return None
+    return np.bincount(labels[labels >= 0], minlength=dataset.classes).tolist()
 
 
 def data_root(given: Path | None, study: Study) -> Path | None:

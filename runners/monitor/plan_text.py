@@ -48,5 +48,7 @@ def _data_sets(plan: Plan) -> list[str]:
         lines += [f"{cell.dataset}: {what}", f"  {data.size}x{data.size}, {how}"]
         if data.judged_by_given:
             lines.append("  no test set of its own: a share is split off, labels may be wrong")
+        if endings := getattr(data, "other_endings", ""):
+            lines.append(f"  left out, no images by their ending: {endings}")
         lines += [f"  left out, cannot be read: {name}" for name in getattr(data, "left_out", ())]
     return lines

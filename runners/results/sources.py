@@ -10,7 +10,8 @@ import datasets
 import datasets.noise
 import methods
 import networks
-from datasets.base import DataError
+from datasets.base import DataError, Dataset
+from datasets.noise.base import NoiseModel
 from runners.results.provenance import ROOT
 from runners.system.canonical import sha256_of
 
@@ -40,13 +41,19 @@ def data_stamp(cell: Cell, root: Path | None) -> str | None:
     None where a file is not there, so that nobody can tell whether it has changed.
     """
     try:
-        stamps = [
-            cell.data_set.stamp(root),
-            cell.noise_model.stamp(root),
-            *filter(None, [networks.stamp(cell.protocol["network"])]),
-        ]
+        return stamp_of(cell.data_set, cell.noise_model, cell.protocol["network"], root)
     except DataError:
         return None
+
+
+def stamp_of(dataset: Dataset, noise: NoiseModel, network: str, root: Path | None) -> str:
+    """As `data_stamp`, of a data set, a noise model and the name of a network.
+
+    Raises:
+        DataError: a file is not there.
+    """
+    own = networks.stamp(network)
+    stamps = [dataset.stamp(root), noise.stamp(root), *([own] if own else [])]
     return sha256_of(stamps) if any(stamps) else ""
 
 

@@ -14,6 +14,7 @@ from runners.study.presets import PRESETS
 from runners.study.problems import Problems, shown
 from runners.study.resolve import needing_clean_subset, protocol_for
 from runners.study.schema import MOST_CELLS, MOST_SEED, Protocol
+from runners.study.sizes import check_sizes, clean_counts
 from runners.study.tuned import ByDataset, Tuned, hparams_for
 from runners.system.canonical import canonical
 
@@ -186,7 +187,7 @@ def check_setting(
     if resolved["augment"] == "resized_crop_flip" and not dataset.packed:
         allowed = f"flip, crop_flip or crop_flip_vflip for {name}: resized crops are cut out of "
         problems.refuse("protocol.augment", resolved["augment"], f"{allowed}packed images only")
-    _check_sizes(dataset, resolved, size_key, problems)
+    check_sizes(dataset, resolved, noises, size_key, problems)
 
 
 def _check_noise(
@@ -212,51 +213,3 @@ def _check_noise(
     if matrix is None and told:
         allowed = "a noise that has a transition matrix"
         problems.refuse("axes.noise", noise.slug, f"{allowed}, for {told[0].label}")
-
-
-def clean_counts(dataset: Dataset) -> tuple[int, ...] | None:
-    """Images per class that clean parts are drawn from; empty without any, None if not known.
-
-    They are training images, or those of the data set's own clean set.
-    """
-    if dataset.own_clean_counts is not None:
-        return dataset.own_clean_counts
-    return () if dataset.truth == "none" else dataset.class_counts
-
-
-def _check_sizes(
-    dataset: Dataset, protocol: dict[str, Any], size_key: str, problems: Problems
-) -> None:
-    own = dataset.own_clean_counts is not None
-    parts = ("clean_subset", "clean_val") if own else ("clean_subset", "clean_val", "dev")
-    counts = clean_counts(dataset)
-    limits = _limits(dataset, counts)
-    needed, total = [0] * dataset.classes, 0
-    for part in parts:
-        size = protocol[part]
-        each, more = divmod(size, dataset.classes)
-        needed = [need + each + (k < more) for k, need in enumerate(needed)]
-        total += size
-        short = [k for k, limit in enumerate(limits) if needed[k] and needed[k] > limit]
-        if short:
-            k = short[0]
-            beside = "" if total == size else ", together with the other clean parts"
-            problems.refuse(
-                size_key if part == "clean_subset" else f"protocol.{part}",
-                size,
-                f"less than what a class of {dataset.name} holds: it takes {needed[k]:,} per "
-                f"class of {(counts or limits)[k]:,} in {dataset.class_names[k]}{beside}",
-            )
-            return
-    left = dataset.n_train - (protocol["dev"] if own else total)
-    if left - int(protocol["noisy_val"] * left) < 1:
-        allowed = f"small enough to leave any of the {dataset.n_train:,} images to train on"
-        problems.refuse(size_key, protocol["clean_subset"], allowed)
-
-
-def _limits(dataset: Dataset, counts: tuple[int, ...] | None) -> list[int]:
-    """Most images of each class for clean parts: one is left to train on where all are known."""
-    if counts == ():
-        return [0] * dataset.classes
-    left = dataset.own_clean_counts is None and dataset.truth == "all"
-    return [count - left for count in counts or ()]

@@ -138,10 +138,10 @@ def _expanded(
     checks.check_entries(data_sets, noises, variants, protocol.hparams, tuned, problems)
     checks.check_tuning_seeds(seeds, variants, protocol.hparams, tuned, problems)
     for entry in {entry.label: entry for entry in data_sets}.values():
-        checks.check_setting(entry, protocol, noises, variants, problems)
-        for size in sizes:
+        for size in sizes or (protocol.clean_subset,):
             sized = protocol.model_copy(update={"clean_subset": size})
-            checks.check_setting(entry, sized, [], variants, problems, "axes.clean_subset")
+            key = "axes.clean_subset" if sizes else "protocol.clean_subset"
+            checks.check_setting(entry, sized, noises, variants, problems, key)
     return Study(
         name=file.study,
         datasets=tuple(data_sets),

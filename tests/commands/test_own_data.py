@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from runners import predict
 from runners.results.provenance import ROOT
 from tests.helpers.cli import run_grid
-from tests.helpers.own_images import NAMES, number_of, write_images, write_list
+from tests.helpers.own_images import NAMES, listed, number_of, own, write_images, write_list
 
 STUDY = """
 study: mine
@@ -91,8 +94,8 @@ def suspects(mine):
 def test_every_image_is_listed_and_wrong_labels_come_first(mine, suspects):
     folder, truth = mine
     rows = rows_of(suspects)
-    listed = ["rank", "path", "given", "proposed", "score", "agree", "trained", "label"]
-    assert list(rows[0]) == listed
+    columns = ["rank", "path", "given", "proposed", "score", "agree", "trained", "label"]
+    assert list(rows[0]) == columns
     assert [int(row["rank"]) for row in rows] == list(range(1, 241))
     files = {p.relative_to(folder / "my_images").as_posix() for p in folder.rglob("my_images/*/*")}
     assert {row["path"] for row in rows} == files
@@ -127,6 +130,51 @@ def test_a_reviewed_list_goes_back_in_as_labels_and_is_kept_when_made_again(mine
     again = script("analysis/suspects.py", folder / "results" / "mine")
     assert again.returncode == 0, again.stderr
     assert [row["label"] for row in rows_of(suspects)] == [row["label"] for row in rows]
+
+
+def test_nothing_that_a_person_wrote_is_lost_when_the_list_is_made_again(mine, tmp_path):
+    folder, _ = mine
+    study = tmp_path / "mine"
+    shutil.copytree(folder / "results" / "mine", study)
+    rows = [{"path": "1/gone.png", "label": "2", "given": "1", "remark": "blurred"}]
+    made = write_list(study / "suspects.csv", rows)
+    done = script("analysis/suspects.py", study)
+    assert done.returncode == 0, done.stderr
+    kept = study / "suspects.old-1.csv"
+    assert f"has more than fits into this one and is kept: {kept}\n" in done.stdout
+    assert rows_of(kept) == rows
+    assert len(rows_of(made)) == 240
+    assert script("analysis/suspects.py", study).returncode == 0
+    assert len(list(study.glob("suspects.old*"))) == 1
+
+
+def test_a_list_keeps_parts_and_checked_labels_and_may_be_named_in_place_of_the_folder(
+    mine, tmp_path
+):
+    folder, truth = mine
+    shutil.copytree(folder / "my_images", tmp_path / "my_images")
+    part = ["test", "clean", "train", ""]
+    rows = listed(tmp_path / "my_images", truth)
+    for k, row in enumerate(rows):
+        row["split"] = part[min(k % 8, 3)]
+        row["clean_label"] = row["clean_label"] if k % 2 else ""
+    before = own(write_list(tmp_path / "images.csv", rows))
+    (tmp_path / "mine.yaml").write_text(
+        STUDY.replace("my_images", "images.csv").replace("seed: 2", "seed: 1")
+    )
+    done = run_grid(tmp_path / "mine.yaml", tmp_path / "r", "--set", "protocol.epochs=1",
+                    "--only", "method=cross_entropy", folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert script("analysis/suspects.py", tmp_path / "r" / "mine").returncode == 0
+    made = rows_of(tmp_path / "r" / "mine" / "suspects.csv")
+    assert list(made[0])[-3:] == ["label", "split", "clean_label"]
+    assert [int(row["rank"]) for row in made] == list(range(1, 241))
+    assert {row["score"] for row in made if row["split"] == "clean"} == {""}
+    shutil.copy(tmp_path / "r" / "mine" / "suspects.csv", tmp_path / "reviewed.csv")
+    after = own(tmp_path / "reviewed.csv")
+    for split in ("train", "test", "clean"):
+        assert sorted(after.files(split)) == sorted(before.files(split))
+    assert (after.truth, after.own_clean_counts) == (before.truth, before.own_clean_counts)
 
 
 def test_exported_labels_read_back_to_the_same_checksum(tmp_path):
@@ -167,6 +215,50 @@ def test_new_images_are_labelled_by_the_kept_networks(mine):
     assert "my_images has changed since its networks were trained" in other.stderr
 
 
+def test_weights_that_are_none_and_files_that_are_gone_are_one_sentence(mine, tmp_path):
+    folder, _ = mine
+    study = tmp_path / "mine"
+    shutil.copytree(folder / "results" / "mine", study)
+    networks = sorted(study.glob("cells/*cross_entropy*/network.pt"))
+    networks[0].write_bytes(b"no weights")
+    networks[1].write_bytes(b"")
+
+    def refused(script_name, *arguments):
+        done = script(script_name, study, *arguments)
+        said = [line for line in done.stderr.splitlines() if not line.startswith("reading ")]
+        assert done.returncode == 2 and len(said) == 1, done.stderr
+        return said[0]
+
+    images = folder / "my_images", "--method", "cross_entropy"
+    assert "network.pt is no file of weights: remove" in refused("runners/predict.py", *images)
+    (study / "places.json").write_text('{"dataset": [1]}')
+    says = "places.json does not say where its images are: run the study again"
+    assert says in refused("runners/predict.py", *images)
+    (study / "places.json").unlink()
+    assert says in refused("runners/predict.py", *images)
+    assert says in refused("analysis/suspects.py")
+
+
+def test_weights_of_a_gpu_and_odd_names_do_not_stop_the_labelling(mine, tmp_path, monkeypatch):
+    folder, _ = mine
+    new = tmp_path / "new"
+    shutil.copytree(folder / "my_images" / "1", new)
+    shutil.copy(next(new.iterdir()), os.fsencode(new) + b"/gr\xfcn.png")
+    (new / "photo.heic").write_bytes(b"x")
+    study = folder / "results" / "mine"
+    seen = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: seen.append(k) or load(*a, **k))
+    out = tmp_path / "out.csv"
+    assert predict.run(predict.parser().parse_args([*map(str, (study, new)), f"--out={out}"])) == 0
+    assert seen and all(k["map_location"] == "cpu" for k in seen)
+    done = script("runners/predict.py", study, new, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "left out, no images by their ending: .heic 1" in done.stderr
+    assert "gr\\xfcn.png cannot be read (its name is not UTF-8)" in done.stderr
+    assert done.stdout.endswith("; 1 could not be read\n")
+
+
 def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_them_stale(mine):
     folder, _ = mine
     study, results = folder / "mine.yaml", folder / "results"
@@ -185,7 +277,17 @@ def test_a_moved_or_missing_folder_leaves_cells_done_and_a_changed_one_makes_the
     assert "4 stale" in state()
     extra.unlink()
     assert "4 cells: 4 done" in state()
-    (folder / "elsewhere").rename(folder / "my_images")
+    deep = folder / "deep" / "er"
+    deep.mkdir(parents=True)
+    (folder / "elsewhere").rename(deep / "images")
+    study.write_text(STUDY.replace("path: my_images", "path: deep/er/images, label: my_images"))
+    (deep / "images" / "1" / "notes.txt").write_text("no image")
+    plan = run_grid(study, results, "--plan", folder=folder)
+    assert "left out, no images by their ending: .txt 1\n" in plan.stdout
+    (deep / "images" / "1" / "notes.txt").unlink()
+    (deep / "images").rename(folder / "my_images")
+    shutil.rmtree(folder / "deep")
+    assert "4 cells: 4 done" in state()
     study.write_text(STUDY)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runners import run_grid
@@ -141,3 +142,16 @@ def test_a_percent_sign_in_the_folder_is_refused_before_anything_is_sent(study, 
     sentence = refused(capsys, "study.yaml", "--backend", "slurm", "--results", "r 20%sym")
     assert "--results: " in sentence and "must be a path without %" in sentence
     assert not Path("r 20%sym").exists()
+
+
+def test_a_class_too_small_for_the_clean_subset_is_told_before_any_cell_runs(study, capsys):
+    labels = np.repeat([0, 1], [30, 3])
+    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
+    arrays = {"train_images": images, "test_images": images}
+    np.savez("few.npz", **arrays, train_labels=labels, test_labels=labels)
+    entry = {"file": "few.npz", "classes": 2, "n_train": len(labels)}
+    entry["name"] = "examples.npz_images:NpzImages"
+    write_study(Path("few.yaml"), ["clean_only"], dataset=entry, clean_subset=20)
+    sentence = refused(capsys, "few.yaml", "--results", "results", "--data", ".")
+    assert "few.yaml: protocol.clean_subset: 20 is not allowed: must be less than what" in sentence
+    assert "it takes 10 per class of 3 in class 1" in sentence

@@ -102,7 +102,7 @@ def test_transparent_parts_are_white_cmyk_and_sixteen_bits_are_read_and_exif_tur
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     Image.fromarray(half).save(tmp_path / "own" / "b" / "turned.jpg", exif=exif, quality=98)
-    data = own(tmp_path / "own", test_share=0.25)
+    data = own(tmp_path / "own", test_share=0.5)
     arrays = data.load(None)
     images = dict(zip(arrays.train_inputs["path"], arrays.train_images, strict=True))
     images |= dict(zip(data.files("test"), arrays.test_images, strict=True))
@@ -118,7 +118,8 @@ def test_images_of_other_shapes_are_cut_or_stretched(tmp_path):
     wide[:, 20:40] = 255
     for name in ("a", "b"):
         (tmp_path / "own" / name).mkdir(parents=True)
-        Image.fromarray(wide).save(tmp_path / "own" / name / "wide.png")
+        for number in range(3):
+            Image.fromarray(wide).save(tmp_path / "own" / name / f"{number}.png")
     cut = own(tmp_path / "own").load(None).train_images
     stretched = own(tmp_path / "own", fit="stretch").load(None).train_images
     assert cut.shape[2:] == (20, 20) and cut.mean() > 240
@@ -179,6 +180,27 @@ def test_an_image_that_comes_while_data_are_used_changes_them_at_the_next_look_o
         data.load(None)
 
 
+def test_a_jfif_is_a_jpeg_and_what_is_no_image_is_counted_by_ending(folder):
+    with Image.open(next((folder / "2").iterdir())) as image:
+        image.save(folder / "2" / "photo.jfif", "jpeg")
+    for name in ("notes.txt", "list.txt", "Thumbs.db"):
+        (folder / "1" / name).write_text("no image")
+    data = own(folder)
+    assert "2/photo.jfif" in {*data.files("train"), *data.files("test")}
+    assert data.other_endings == ".txt 2, .db 1"
+
+
+def test_what_a_folder_held_is_known_where_the_folder_around_it_is_gone_as_well(tmp_path):
+    folder = tmp_path / "photos" / "images"
+    write_images(folder)
+    before = own(folder)
+    shutil.rmtree(folder.parent)
+    after = own(folder)
+    assert (after.n_train, after.class_names, after.size) == (96, before.class_names, before.size)
+    with pytest.raises(DataError, match="is not there"):
+        after.stamp(None)
+
+
 def test_damaged_decoded_images_are_named(folder):
     data = own(folder)
     kept = next(folder.parent.glob(".images*.npz"))
@@ -219,6 +241,25 @@ def one_class_only(folder):
         shutil.rmtree(folder / name)
 
 
+def two_of_a_class(folder):
+    for name in NAMES:
+        for path in sorted((folder / name).iterdir())[2:]:
+            path.unlink()
+
+
+def one_of_another_ending(folder):
+    (folder / "1" / "photo.HEIC").write_bytes(b"x")
+
+
+def only_another_ending(folder):
+    for path in (folder / "1").iterdir():
+        path.rename(path.with_suffix(".png_"))
+
+
+def a_name_of_other_bytes(folder):
+    shutil.copy(next((folder / "1").iterdir()), os.fsencode(folder / "1") + b"/gr\xfcn.png")
+
+
 def train_and_val(folder):
     for part in ("train", "val"):
         shutil.copytree(folder, folder.with_name(part))
@@ -233,6 +274,10 @@ def train_and_val(folder):
     [
         (remove_images_of_one_class, "1 has no image: a class must have one or more"),
         (one_class_only, "has images of 1 class: must have two or more"),
+        (two_of_a_class, "test_share 0.2 of at most 2 training images a class leaves no image to"),
+        (one_of_another_ending, "1 file of 121 have an ending that is not read (.heic 1): must be"),
+        (only_another_ending, "1 has no image of an ending that is read (.png_ 27): a class must"),
+        (a_name_of_other_bytes, r"the name 1/gr\xfcn.png is not UTF-8: rename the file"),
         (shutil.rmtree, "is not there: must be a folder of images, or a list of them"),
         (train_and_val, "has val beside train: parts are called train, test, clean"),
         (
