@@ -20,7 +20,6 @@ REFERENCE = ROOT / "results" / "reference" / "default"
 SPEED = ROOT / "results" / "speed"
 TUNED = ROOT / "benchmarks" / "tuned"
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RANGES = TUNED / "fashion_mnist_mini_ranges.csv"
 OFFICIAL = REFERENCE / "official_test.csv"
 VARIANTS = {
     "&nbsp; by double backward": ("mw_net", "double-backward"),
@@ -35,8 +34,9 @@ def read(path: Path) -> str:
 
 
 def prose(text: str) -> str:
-    """A page without blocks of code, code between backticks, and identifiers of papers."""
-    for pattern in (r"^```.*?^```$", r"`[^`]*`", r"arXiv \S+", r"^## \[\S+"):
+    """A page without code, identifiers of papers, and what its command makes of each method."""
+    made = r"<!-- methods -->.*<!-- end of methods -->"
+    for pattern in (made, r"^```.*?^```$", r"`[^`]*`", r"arXiv \S+", r"^## \[\S+"):
         text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
     return text
 
@@ -154,7 +154,7 @@ def test_the_table_of_speed_is_that_of_the_file():
         if row["network"] == "cnn8"
     }
     displays = {methods.declaration(name).display: (name, "") for name in methods.names()}
-    section = read(ROOT / "docs" / "methods.md").partition("## How fast")[2]
+    section = read(ROOT / "docs" / "methods.md").partition("## How fast")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
     assert len(lines) == 8
     for line in lines:
@@ -183,20 +183,6 @@ def test_sentences_about_the_default_study_are_those_of_the_command():
     said = read(REFERENCE / "tables" / "findings_accuracy.md").splitlines()
     of_last_epoch = [line for line in said if ", noisy val, " not in line]
     assert len(of_last_epoch) > 5 and "\n".join(of_last_epoch) in read(ROOT / "README.md")
-
-
-def test_the_table_of_tuned_values_is_that_of_the_tuning():
-    section = (
-        read(ROOT / "docs" / "methods.md").partition("## Tuned values")[2].partition("\n## ")[0]
-    )
-    lines = [line for line in section.splitlines() if line.startswith("| `")]
-    with RANGES.open(newline="", encoding="utf-8") as file:
-        expected = [
-            f"| `{row['method']}.{row['parameter']}` | {row['range']} | {row['default']} | "
-            f"{row['best']} | {row['verdict']} |"
-            for row in csv.DictReader(file)
-        ]
-    assert expected and lines == expected
 
 
 def test_the_other_test_images_stand_beside_the_tables_own():
