@@ -57,9 +57,8 @@ class Hparams(Hyperparameters):
     # 0.6 at rate 0.9, says the author.
     p_threshold: float = hparam(0.5, gt=0, lt=1, search=Uniform(0.3, 0.7))
     temperature: float = hparam(0.5, gt=0, le=1)  # T
-    alpha: float = hparam(
-        4.0, gt=0, le=1000, search=LogUniform(0.5, 10)
-    )  # of mixup; photographs: 0.5
+    # Of mixup; 0.5 for Clothing1M and WebVision.
+    alpha: float = hparam(4.0, gt=0, le=1000, search=LogUniform(0.5, 10))
     # Must be tuned for each noise: 0 for CIFAR-10 at 20 %, 150 for CIFAR-100 at 90 %.
     lambda_u: float = hparam(25.0, ge=0, le=1e4, search=Choice((0.0, 5.0, 25.0, 50.0, 150.0)))
     ramp: float = hparam(16 / 300, gt=0, le=1)  # of lambda_u, a share of the epochs

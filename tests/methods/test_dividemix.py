@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods import dividemix, semi_supervised
+from methods import dividemix, mixup, semi_supervised
 from methods.base import Batch
 from tests.helpers.cells import Linear, batch, tiny_method, tiny_task
 
@@ -134,6 +134,32 @@ def test_each_network_learns_from_the_division_of_the_other():
     labels = trust * F.one_hot(data.labels, 3) + (1 - trust) * predicted
     labels = labels**2 / (labels**2).sum(1, keepdim=True)
     torch.testing.assert_close(method.corrected_labels(), labels)
+
+
+def test_every_mixture_of_losses_is_fitted_with_a_seed_of_the_cell(monkeypatch):
+    method, _ = made(warmup=0.1)
+    seeds, fit = [], dividemix.fit_mixture
+
+    def noted(values, seed):
+        seeds.append(seed)
+        return fit(values, seed)
+
+    monkeypatch.setattr(dividemix, "fit_mixture", noted)
+    method.divide()
+    method.divide()
+    rng = np.random.default_rng(0)
+    assert seeds == [int(rng.integers(2**31)) for _ in range(4)]
+
+
+def test_shares_of_mixtures_are_beta_draws_of_a_half_or_more_each_network_its_own():
+    shares, keys = mixup.draws_for_two(np.random.default_rng(1), 4.0, 2000, 3)
+    assert keys.shape == (2, 2000, 3) and not torch.equal(keys[0], keys[1])
+    assert shares[0] != shares[1] and min(shares[0] + shares[1]) >= 0.5
+    spread = ((np.array(shares) - 0.5) ** 2).mean()
+    assert spread == pytest.approx(1 / 36, rel=0.1)  # the variance of Beta(4, 4)
+    method, _ = made(alpha=1e3)
+    method.begin_epoch(1)
+    assert max(method.shares[0] + method.shares[1]) < 0.6
 
 
 @pytest.mark.parametrize("everybody", [0.0, 1.0])
