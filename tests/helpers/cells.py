@@ -26,6 +26,8 @@ from runners.study.resolve import protocol_for
 from runners.study.schema import Protocol
 
 CPU = torch.device("cpu")
+LIGHTER: dict[str, dict[str, Any]] = {"mlnt": {"perturbations": 2}}
+"""Of methods that take much longer with their defaults and do nothing else then."""
 
 
 def make_cell(
@@ -54,7 +56,7 @@ def make_cell(
         display=declared.display,
         seed=seed,
         protocol=resolved,
-        hparams={**declared.defaults, **(hparams or {})},
+        hparams={**declared.defaults, **LIGHTER.get(method, {}), **(hparams or {})},
         hparams_source=dict.fromkeys(declared.fields, "default"),
         tuned_under=None,
         tuned_at="",
