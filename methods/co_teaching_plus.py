@@ -31,7 +31,7 @@ from methods.declaration import Declaration, Hyperparameters, Privileges, Unifor
 class Hparams(Hyperparameters):
     # Epochs of co-teaching before, as a share; the code has 20 of 200 for CIFAR-10, 5 of 200 for
     # CIFAR-100 and half for Tiny-ImageNet.
-    warmup: float = hparam(20 / 200, gt=0, le=1, search=Uniform(0.05, 0.7))
+    warmup: float = hparam(20 / 200, gt=0, le=1)
     whole: float = hparam(5000 / (200 * 390), ge=0, le=1)  # share of the epochs, see above
     tau_factor: float = hparam(1.0, ge=0, le=3, search=Uniform(0.5, 2.0))  # tau / noise rate
     exponent: float = hparam(1.0, gt=0, le=10)  # c of the ramp; the official code has no other

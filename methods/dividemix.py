@@ -52,7 +52,7 @@ from methods.semi_supervised import (
 
 class Hparams(Hyperparameters):
     # CIFAR-10; 30 of 300 epochs for CIFAR-100.
-    warmup: float = hparam(10 / 300, gt=0, le=1, search=Uniform(0.03, 0.4))
+    warmup: float = hparam(10 / 300, gt=0, le=1)
     entropy_penalty: bool = hparam(False)
     # 0.6 at rate 0.9, says the author.
     p_threshold: float = hparam(0.5, gt=0, lt=1, search=Uniform(0.3, 0.7))

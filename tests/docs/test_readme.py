@@ -131,6 +131,8 @@ def test_example_studies_are_valid(text, tmp_path):
         ("benchmark.yaml", 105),
         ("benchmarks/cifar10.yaml", 120),
         ("benchmarks/fashion_mnist.yaml", 126),
+        ("benchmarks/default_all.yaml", 3 * len(methods.names()) * 5),
+        ("benchmarks/clean_subset.yaml", 264),
     ],
 )
 def test_the_studies_of_the_repository_have_the_cells_that_they_announce(path, count):
