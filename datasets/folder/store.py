@@ -157,7 +157,7 @@ def _remember(path: Path, size: int | None, fit: str, place: Path) -> None:
 def _places(path: Path, size: int | None, fit: str) -> list[Path]:
     """Where the images may lie: beside the source, else in the user's cache."""
     name = f".{path.name}-{size or 'auto'}-{fit}.npz"
-    own = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    own = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     return [
         folder / (name if folder == path.parent else f"{own}{name}")
         for folder in cache_folders(path)
