@@ -192,7 +192,7 @@ def slopes_by_double_backward(method: mlc.MLC) -> tuple[torch.Tensor, ...]:
     return torch.autograd.grad(ahead_loss, tuple(method.label_net.parameters()))
 
 
-@pytest.mark.parametrize("options", [{}, {"train_on_clean": True}, {"skip": False}])
+@pytest.mark.parametrize("options", [{}, {"train_on_clean": True}, {"skip": True}])
 def test_mlc_looks_one_step_of_the_optimiser_ahead(options):
     method = corrector(**options)
     for _ in range(3):  # the second step has momentum
