@@ -7,16 +7,18 @@ earlier ones discounted by gamma, before it moves once.
 
 As in the official code (microsoft/MLC, MIT licence, consulted only): the look-ahead is the
 optimiser's own step, momentum and weight decay included; the classifier learns from the labels of
-the old label network; features carry no gradient; half of every clean batch is learned from by its
-labels, in proportion to the numbers of images (`train_on_clean: false` leaves that out, as the
-paper's algorithm does; all of the batch is then looked ahead to). `skip: true` is the link from the
-given label that Clothing1M needs (issue 6): an output more, whose sigmoid is that label's weight.
+the old label network; features carry no gradient. `train_on_clean: true`, the official code's
+default, learns from half of every clean batch by its labels, in proportion to the numbers of
+images, and looks ahead to the other half. `skip: true` is a link from the given label, which
+Clothing1M needs (issue 6): an output more, whose sigmoid is that label's weight.
 
 Differences from the official code: its look-ahead rate is ten times too small in two epochs, and on
 PyTorch from 1.10 on its gradient is wrong; here both are right, the meta-gradient is exact, and
 passes over the look-ahead images leave BatchNorm's statistics alone. gamma is computed only where
-it is used. With the protocol's Adam the look-ahead is a plain step. The rate of the label network
-is that of the published CIFAR runs.
+it is used. With the protocol's Adam the look-ahead is a plain step. Fair track: without the clean
+half. In a run of some hundred updates (published: 59,000) the few clean images are soon learned by
+heart, after which nothing is left to look ahead to; with the link the labels soon are the given
+ones there.
 """
 
 from collections.abc import Sequence
@@ -32,16 +34,23 @@ from methods.lookahead.network import features_of, momentum_and_decay
 
 
 class Hparams(Hyperparameters):
-    lr: float = hparam(3e-4, gt=0, le=1, search=LogUniform(1e-5, 1e-2))  # Adam on the label network
+    # Adam on the label network: that of the published CIFAR runs.
+    lr: float = hparam(3e-4, gt=0, le=1, search=LogUniform(1e-6, 1e-2))
     hidden: int = hparam(128, ge=1, le=100_000)  # units of its hidden layers
     embedding: int = hparam(64, ge=1, le=100_000)  # of a given label
     steps: int = hparam(1, ge=1, le=1000)  # of the classifier to one of the label network
-    train_on_clean: bool = hparam(True)  # on half of every clean batch
+    train_on_clean: bool = hparam(False)  # on half of every clean batch
     skip: bool = hparam(False)  # link from the given label to the soft one
 
 
 DECLARATION = Declaration(
-    "mlc", "MLC", Hparams, Privileges.CLEAN_SUBSET, cost=3.5, family="meta-learning"
+    "mlc",
+    "MLC",
+    Hparams,
+    Privileges.CLEAN_SUBSET,
+    paper={"train_on_clean": True},
+    cost=3.7,
+    family="meta-learning",
 )
 
 

@@ -192,7 +192,7 @@ def slopes_by_double_backward(method: mlc.MLC) -> tuple[torch.Tensor, ...]:
     return torch.autograd.grad(ahead_loss, tuple(method.label_net.parameters()))
 
 
-@pytest.mark.parametrize("options", [{}, {"train_on_clean": False}, {"skip": True}])
+@pytest.mark.parametrize("options", [{}, {"train_on_clean": True}, {"skip": True}])
 def test_mlc_looks_one_step_of_the_optimiser_ahead(options):
     method = corrector(**options)
     for _ in range(3):  # the second step has momentum
@@ -204,7 +204,7 @@ def test_mlc_looks_one_step_of_the_optimiser_ahead(options):
 
 
 def test_mlc_trains_on_the_labels_of_the_old_label_network_and_on_half_of_the_clean_batch():
-    method, images, labels = corrector(), batch().images, batch().labels
+    method, images, labels = corrector(train_on_clean=True), batch().images, batch().labels
     soft = method.label_net(images, labels).detach()
     torch.testing.assert_close(soft.sum(1), torch.ones(6).double())
     loss = 0.6 * F.cross_entropy(method.network(images), soft)
@@ -219,17 +219,17 @@ def test_mlc_trains_on_the_labels_of_the_old_label_network_and_on_half_of_the_cl
 
 
 def test_without_the_clean_half_the_whole_batch_is_looked_ahead_to():
-    method = corrector(train_on_clean=False)
-    ahead, own = method.parts(CLEAN)
-    assert len(ahead.labels) == 8 and own is None
     ahead, own = corrector().parts(CLEAN)
+    assert len(ahead.labels) == 8 and own is None
+    method = corrector(train_on_clean=True)
+    ahead, own = method.parts(CLEAN)
     assert torch.equal(ahead.images, CLEAN.images[:4]) and torch.equal(own.labels, CLEAN.labels[4:])
     few = Batch(*(t[:3] for t in CLEAN[:3]))
-    assert corrector().parts(few) == (few, None)
+    assert method.parts(few) == (few, None)
 
 
 def test_mlc_adds_discounted_earlier_slopes_until_the_label_network_moves():
-    method = corrector(steps=2, train_on_clean=False)
+    method = corrector(steps=2)
     before = [p.clone() for p in method.label_net.parameters()]
     first = slopes_by_double_backward(method)
     method.step(batch())

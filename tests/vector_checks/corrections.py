@@ -142,7 +142,7 @@ def _mlc_step(method: mlc.MLC, own: Vectors) -> Vectors:
 
 
 def check_conv_mlc(v: Vectors) -> Iterator[tuple[str, Tensor]]:
-    method = _mlc_on(v, StackedConvolutions(v), {"inner_lr": v["rate"]}, train_on_clean=False)
+    method = _mlc_on(v, StackedConvolutions(v), {"inner_lr": v["rate"]})
     found = _mlc_step(method, v)
     for name in ("soft_labels", "loss", "meta_loss"):
         yield name, found[name]
