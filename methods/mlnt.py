@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.base import Batch, register
+from methods.base import Batch, register, uploaded
 from methods.base.warmup import WarmupMethod
 from methods.declaration import Declaration, Hyperparameters, LogUniform, Uniform, hparam
 from methods.lookahead import ThroughStep
@@ -112,7 +112,7 @@ class MLNT(WarmupMethod):
             steps = self.task.steps_per_epoch
             shape = (2, steps, self.hparams.perturbations, self.task.n_train // steps)
             drawn = self.rng.random(shape, dtype=np.float32)
-            self.draws = torch.from_numpy(drawn).to(self.task.noisy_labels.device)
+            self.draws = uploaded(torch.from_numpy(drawn), self.task.noisy_labels.device)
             self.taken = 0
 
     def end_epoch(self, epoch: int) -> None:

@@ -67,8 +67,15 @@ def test_an_epoch_waits_for_the_device_once_to_fetch_its_numbers(name, hparams, 
     epochs = []
     with reported_waits() as waits:
         run.train(on_epoch=lambda entry: epochs.append(places(waits)))
+    epochs = [[wait for wait in waits if not is_of_fit(wait)] for waits in epochs]
     assert [len(waits) for waits in epochs] == [1, 1, 1], epochs
     assert all("evaluation.py" in wait and ".tolist()" in wait for (wait,) in epochs), epochs
+
+
+def is_of_fit(wait: str) -> bool:
+    """Whether a wait is that of a fit on the host before an epoch: a mixture, a matrix."""
+    fits = ("dividemix.py", "mean_losses().cpu()"), ("forward_estimated.py", "probabilities.cpu()")
+    return any(file in wait and code in wait for file, code in fits)
 
 
 @contextlib.contextmanager
