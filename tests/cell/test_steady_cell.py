@@ -23,6 +23,7 @@ def losses(name: str, augment: str, seed: int | None) -> list[dict]:
     return [entry["train"] for entry in run.train()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 @pytest.mark.parametrize("name", methods.names())
 def test_weights_that_start_a_little_aside_do_not_move_the_losses_of_the_steady_cell(name, augment):
