@@ -23,7 +23,6 @@ from tests.helpers.interruptions import (
     timeless,
 )
 
-
 KEEPS_FEATURES = [name for name in NAMES if name.startswith("metalabelnet")]
 """Methods that work otherwise where views do not change; each meets both kinds of views."""
 
