@@ -24,6 +24,7 @@ from runners.study.cell import Cell
 from runners.study.config import Study
 from runners.study.grid import select, study_json
 from runners.study.problems import Problems
+from runners.study.resolve import settings
 from runners.study.sizes import CLEAN_PARTS, clean_counts, too_large
 from runners.system.console import counted
 from runners.system.errors import UserError
@@ -128,7 +129,9 @@ class Request:
             },
             "noise": {
                 entry.slug: {"config": entry.params, "places": entry.places}
-                for entry in self.study.noises
+                for entry, _ in settings(
+                    self.study.protocol, self.study.noises, self.study.clean_subsets
+                )
             },
         }
 
