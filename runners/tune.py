@@ -165,13 +165,16 @@ def _tune(
     known = read_cells(table)
     options.skip = frozenset(cell.key for cell in grid if cell.key in known)
     code = 0
-    if len(options.skip) < len(grid):
-        code = run_study(own, options, grid)
-    else:
-        print(f"{len(grid)} of {len(grid)} cells done already: {table}")
+    try:
+        if len(options.skip) < len(grid):
+            code = run_study(own, options, grid)
+        else:
+            print(f"{len(grid)} of {len(grid)} cells done already: {table}")
+    finally:  # also of a run that was stopped: its finished cells are not run again elsewhere
+        if not only_shows:
+            known = write_cells(table, grid, StudyFolder(options.results, own.name), known)
     if only_shows:
         return code
-    known = write_cells(table, grid, StudyFolder(options.results, own.name), known)
     if open_cells := [cell for cell in grid if cell.key not in known]:
         print(f"{table}: {len(grid) - len(open_cells)} of {len(grid)} cells; values when all are")
         return code

@@ -99,3 +99,12 @@ def test_the_script_makes_the_shipped_vectors_again(tmp_path):
         for key in ours.files:
             assert ours[key].dtype == theirs[key].dtype
             np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-12, atol=1e-12)
+
+
+def test_a_quantity_that_nobody_compares_or_excuses_is_named_and_fails(
+    tmp_path, monkeypatch, capsys
+):
+    own = dict(np.load(VECTORS / "gce_small.npz"))
+    np.savez(tmp_path / "gce_small.npz", **own, surprise=np.zeros(3))
+    assert run_check(monkeypatch, tmp_path) == 1
+    assert "surprise                         not compared: nobody" in capsys.readouterr().out
