@@ -62,6 +62,7 @@ class Accuracies(_Part):
 
 
 class Noise(_Part):
+    labels_sha256: Text = ""
     nominal_rate: Number | None = None
     realised_rate: Number | None = None
     no_true_class: Annotated[int, Ge(0)] = 0

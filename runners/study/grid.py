@@ -20,12 +20,16 @@ def cells(study: Study) -> list[Cell]:
     grid = []
     for data_set in study.datasets:
         tuned, mode = study.tuned[data_set.label], study.protocol.hparams
-        resolved = [(entry, hparams_for(entry, mode, tuned)) for entry in study.methods]
+        resolved = [
+            (entry, hparams_for(entry, mode, tuned), entry.declaration.privileges.names)
+            for entry in study.methods
+        ]
         every = [
             (noise, protocol_for(protocol, data_set.dataset, study.methods))
             for noise, protocol in settings(study.protocol, study.noises, study.clean_subsets)
         ]
-        for (noise, protocol), (entry, hparams), seed in product(every, resolved, study.seeds):
+        for (noise, protocol), method, seed in product(every, resolved, study.seeds):
+            entry, hparams, privileges = method
             under = hparams.tuned and hparams.tuned.under
             grid.append(
                 Cell(
@@ -46,7 +50,7 @@ def cells(study: Study) -> list[Cell]:
                     tuned_under=under.model_dump() if under else None,
                     tuned_at=tuned_at(hparams.tuned, protocol, entry.declaration),
                     track=study.track,
-                    privileges=entry.declaration.privileges.names,
+                    privileges=privileges,
                 )
             )
     return grid

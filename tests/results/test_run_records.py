@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+import methods
 from runners.results.samples import samples_sha256
 from runners.system.canonical import sha256_of
 from tests.helpers.cli import cell_folder, timeless
@@ -44,7 +45,7 @@ def test_a_record_has_the_fields_of_the_protocol_and_no_others(found):
         "cell": {key: "str" for key in texts}
         | {"seed": "int", "noise": shape(found["metalabelnet"]["cell"]["noise"])},
         "track": "str",
-        "hparams_source": {name: "str" for name in config["hparams"]},
+        "hparams_source": dict.fromkeys(methods.declaration("metalabelnet").fields, "str"),
         "tuned_under": "NoneType",
         "tuned_at": "str",
         "privileges": "list",
