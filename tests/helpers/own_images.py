@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,21 @@ from PIL import Image
 
 import datasets
 from datasets.base import Dataset
+from runners.results.provenance import ROOT
 
 NAMES = ("1", "2", "10", "grün")
 """Of the classes, in the order that the suite must give them."""
+STUDY = """
+study: mine
+axes:
+  dataset: [{name: image_folder, path: my_images}]
+  noise: [given]
+  method: [cross_entropy, co_teaching]
+  seed: 2
+protocol: {epochs: 6}
+run: {keep_weights: true, device: cpu}
+"""
+"""A study of such a folder, `my_images` beside its file."""
 
 
 def write_images(root: Path, per_class: int = 30, wrong: float = 0.2, seed: int = 0) -> np.ndarray:
@@ -61,3 +76,15 @@ def listed(folder, truth=None, **more):
             row["clean_label"] = NAMES[truth[number_of(name)]]
         rows.append(row | {key: value(name) for key, value in more.items()})
     return rows
+
+
+def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a script of the repository."""
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
