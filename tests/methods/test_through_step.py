@@ -17,6 +17,8 @@ from tests.helpers.cells import batch
 from tests.helpers.zoo import CLASSES, ONCE, ZOO, build
 from tests.methods.test_lookahead_zoo import EXAMPLES, seed_all
 
+NO_NUMBER = ("swin_v2_t",)
+"""Whose padded windows are vectors of length 0, at which torch's norm has no second derivative."""
 RATE = 0.3
 BATCHES = 2
 
@@ -60,8 +62,12 @@ def assert_exact(name: str) -> None:
         seed_all(step)
         exact = by_double_backward(other, images, inner, outer)
         assert ours.keys() == exact.keys()
-        assert float(flat(exact).norm()) > 0
-        assert float((flat(ours) - flat(exact)).norm()) <= 1e-9 * float(flat(exact).norm())
+        known = ~flat(exact).isnan()
+        assert bool(known.all()) == (name not in NO_NUMBER)
+        assert torch.equal(known, ~flat(ours).isnan())
+        mine, its = flat(ours)[known], flat(exact)[known]
+        assert float(its.norm()) > 0
+        assert float((mine - its).norm()) <= 1e-9 * float(its.norm())
         for key, value in other.state_dict().items():
             assert torch.equal(network.state_dict()[key], value), key
             assert torch.equal(after[key], value), key
