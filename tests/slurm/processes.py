@@ -71,8 +71,7 @@ class Daemon:
         pid, started = self.note.read_text().split()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(int(pid), os.WNOHANG)
-        state, since = _stat(int(pid))
-        return int(pid) if since == started and state not in "ZX" else None
+        return int(pid) if _lives(int(pid), started) else None
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Ends the daemon, in the end by SIGKILL."""
@@ -131,16 +130,26 @@ def of_jobs(conf: Path, job: str | None = None, tasks_only: bool = False) -> lis
 
 
 def kill_jobs(conf: Path) -> None:
-    """Ends by SIGKILL whatever runs of the jobs of a cluster, and waits until it is gone."""
+    """Ends by SIGKILL whatever runs of the jobs of a cluster, and waits until it is gone.
+
+    A process that is being killed loses its environment, by which it is found, a while before it
+    is dead; until then it holds its files, and is alive to others.
+    """
+    killed = set()
 
     def some_left() -> bool:
-        left = of_jobs(conf)
-        for pid in left:
+        for pid in (found := of_jobs(conf)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return bool(left)
+        killed.update((pid, _stat(pid)[1]) for pid in found)
+        return bool(found) or any(_lives(pid, since) for pid, since in killed)
 
-    poll(lambda: not some_left(), 15, "the end of all tasks")
+    poll(lambda: not some_left(), 30, "the end of all tasks")
+
+
+def _lives(pid: int, since: str) -> bool:
+    state, started = _stat(pid)
+    return started == since and state not in "ZX"
 
 
 def _pids() -> Iterator[int]:
