@@ -17,8 +17,9 @@ from methods.declaration import Declaration, Hyperparameters, LogUniform, hparam
 
 
 class Hparams(Hyperparameters):
-    alpha: float = hparam(0.1, gt=0, le=100, search=LogUniform(0.01, 10))  # CIFAR-10
-    beta: float = hparam(1.0, gt=0, le=100, search=LogUniform(0.1, 10))
+    # CIFAR-10's values; both ranges widened once: alpha rose at its low edge, beta at its high one.
+    alpha: float = hparam(0.1, gt=0, le=100, search=LogUniform(1e-3, 10, widened=1))
+    beta: float = hparam(1.0, gt=0, le=100, search=LogUniform(0.1, 50, widened=1))
 
 
 DECLARATION = Declaration("sce", "SCE", Hparams, family="robust loss")
