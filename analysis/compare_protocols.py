@@ -22,8 +22,7 @@ import pandas as pd
 
 from analysis import command, frames, records
 from analysis.criteria import CRITERIA
-from analysis.findings import half_width
-from analysis.seed_statistics import summary
+from analysis.seed_statistics import half_width, summary
 from runners.system.errors import UserError
 
 PAIR = ["dataset", "noise_slug", "label", "seed"]
@@ -46,7 +45,8 @@ def main() -> None:
     a, b = (records.load(folder) for folder in (arguments.A, arguments.B))
     if differing := _protocol_differences(a.config, b.config):
         print(f"B has other values than A: {', '.join(differing)}")
-    for line in compare(frames.cells(a), frames.cells(b), arguments.criterion, arguments.margin):
+    both = (frames.cells(study, wanted=[arguments.criterion]) for study in (a, b))
+    for line in compare(*both, arguments.criterion, arguments.margin):
         print(line)
 
 

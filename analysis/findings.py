@@ -11,26 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from scipy import stats
 
 from analysis.criteria import CRITERIA
 from analysis.notes import is_ceiling
-from analysis.seed_statistics import summary
+from analysis.seed_statistics import LEVEL, half_width
 from runners.system.console import counted
 
-LEVEL = 0.95
 GROUPS = {
     (): "without clean images or the noise rate",
     ("clean_subset",): "with clean images",
 }
-
-
-def half_width(differences: Sequence[float], level: float = LEVEL) -> float:
-    """Half of the t interval of a mean; infinite for one value."""
-    spread = summary(differences)
-    if spread.n < 2:
-        return math.inf
-    return float(stats.t.ppf((1 + level) / 2, spread.n - 1)) * spread.sd / math.sqrt(spread.n)
 
 
 def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:

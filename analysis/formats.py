@@ -38,17 +38,44 @@ def markdown(table: Table) -> str:
             for text, entry in zip(line[1:], entries, strict=True)
         ]
     lines[1] = [f"*{text}*" for text in lines[1]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines.insert(1, rule)
-    rows = ["| " + " | ".join(_justified(line, widths)) + " |" for line in lines]
     notes = [f"- {_escape_markdown(note)}" for note in table.notes]
-    return "\n".join([f"### {_escape_markdown(table.title)}", "", *rows, "", *notes, ""])
+    return "\n".join(
+        [f"### {_escape_markdown(table.title)}", "", *_aligned(lines, 1), "", *notes, ""]
+    )
 
 
-def _justified(line: list[str], widths: list[int]) -> list[str]:
-    rest = [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
-    return [line[0].ljust(widths[0]), *rest]
+def _aligned(lines: list[list[str]], stubs: int) -> list[str]:
+    """Lines of a Markdown table, heading first: the first columns to the left, the rest right."""
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    rule = [
+        ":" + "-" * (width - 1) if place < stubs else "-" * (width - 1) + ":"
+        for place, width in enumerate(widths)
+    ]
+    justified = [
+        [
+            text.ljust(width) if place < stubs else text.rjust(width)
+            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in [lines[0], rule, *lines[1:]]
+    ]
+    return ["| " + " | ".join(line) + " |" for line in justified]
+
+
+def markdown_texts(title: str, rows: list[list[str]], stubs: int = 1) -> str:
+    """A titled Markdown table of plain texts, whose first row is the heading.
+
+    Args:
+        title: one line.
+        rows: texts of the same number of columns.
+        stubs: leading columns that are words rather than numbers.
+    """
+    lines = [[_escape_markdown(text) for text in row] for row in rows]
+    return "\n".join([f"### {_escape_markdown(title)}", "", *_aligned(lines, stubs), ""])
+
+
+def markdown_list(sentences: list[str]) -> str:
+    """Sentences as a Markdown list."""
+    return "".join(f"- {_escape_markdown(sentence)}\n" for sentence in sentences)
 
 
 def escape_latex(text: str) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 import datasets.noise
-from analysis import criteria
+from analysis import criteria, label_wave
 from analysis.records import Study
 
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
 
 
-def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
+def cells(
+    study: Study, metric: str = "accuracy", wanted: Collection[str] = criteria.DEFAULT
+) -> pd.DataFrame:
     """One row for every planned cell, in the order of the grid, finished or not.
+
+    Epochs are read only where one of the `wanted` criteria is found in them; else it is nan.
 
     Cells of a data set that ran on other data than the rest are not averaged with these: they count
     as not done. So do those of a setting whose noise is the same for all seeds that were given
@@ -30,10 +34,15 @@ def cells(study: Study, metric: str = "accuracy") -> pd.DataFrame:
     files than today's), `stale` (one of these two), `realised_rate`, `no_true_class`,
     `unknown_truth` and `clean_subset` (images), `told` (noise rate that a method was told in place
     of the realised one), `told_source`, `judged_by` (what test labels are), `torch`, `device`,
-    `warnings` (tuple), and for every criterion C the metric `C` and `ensemble_C`. Rates and metrics
-    are in [0, 1], nan where there is no record.
+    `warnings` (tuple), `test_images`, `split_sha256`, and for every criterion C the metric `C` and
+    `ensemble_C`. Rates and metrics are in [0, 1] (cost: seconds), nan where there is no record.
     """
-    frame = pd.DataFrame([_row(study, cell, metric) for cell in study.cells])
+    in_epochs = label_wave.NAME in wanted and criteria.METRICS[metric].by_criterion
+    rows = []
+    for cell in study.cells:
+        lines = study.epochs(cell) if in_epochs and cell["key"] in study.records else ()
+        rows.append(_row(study, cell, metric, lines))
+    frame = pd.DataFrame(rows)
     frame["other_data"] = frame["other_labels"] = False
     for _, rows in frame[frame["done"]].groupby("dataset", sort=False):
         frame.loc[rows.index, "other_data"] = _differ(rows, "data_sha256")
@@ -61,7 +70,9 @@ def _is_fixed(noise: str) -> bool:
     return noise in datasets.noise.names() and not datasets.noise.get(noise).random
 
 
-def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _row(
+    study: Study, cell: Mapping[str, Any], metric: str, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     record = study.records.get(cell["key"])
     origin = record["provenance"] if record else {}
     row = {"key": cell["key"], **{name: cell[name] for name in DESCRIPTION}}
@@ -89,13 +100,17 @@ def _row(study: Study, cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "data_sha256": origin.get("data_sha256", ""),
         "data_stamp": origin.get("data_stamp", ""),
         "labels_sha256": record["noise"].get("labels_sha256", "") if record else "",
+        "test_images": record["counts"].get("test", 0) if record else 0,
+        "split_sha256": origin.get("split_sha256", ""),
         "torch": (origin.get("packages") or {}).get("torch"),
         "device": origin.get("device"),
         "warnings": tuple(origin.get("warnings") or ()),
     }
     for name in criteria.CRITERIA:
-        row[name] = criteria.value(record or {}, name, metric=metric)
-        row[f"ensemble_{name}"] = criteria.value(record or {}, name, metric=metric, ensemble=True)
+        for of, ensemble in (("", False), ("ensemble_", True)):
+            row[f"{of}{name}"] = criteria.value(
+                record or {}, name, metric=metric, ensemble=ensemble, epochs=lines
+            )
     return row
 
 

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _figures(study: Study, chosen: list[str], folder: Path) -> None:
-    everything, epochs = frames.cells(study), frames.epochs(study)
+    everything, epochs = frames.cells(study, wanted=chosen), frames.epochs(study)
     written = []
     for name in chosen:
         if everything[name].isna().all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis import limits
 from analysis.criteria import CRITERIA, METRICS
 from analysis.seed_statistics import summary
 
@@ -72,6 +73,7 @@ def below(
         said.append(f"{STALE} at least one of these cells is stale: it ran {' or '.join(how)}.")
     said += [*_hyperparameters(frame, wants_tuned, preset), *_tuning(frame)]
     said += [*_own_data(frame), *_provenance(frame), *_warnings(frame, criteria)]
+    said += [sentence] if (sentence := limits.of_seeds(frame, criteria[0])) else []
     return said + [note for name in criteria for note in _ensembles(frame, name)]
 
 
@@ -88,8 +90,10 @@ def _numbers(frame: pd.DataFrame, criteria: list[str], metric: str) -> str:
     else:
         spread = f"n = {planned.iloc[0]} seeds, ± is the sample standard deviation"
     finished = "" if frame["done"].all() else "; in brackets the seeds finished of those planned"
-    what = METRICS[metric][0].upper() + METRICS[metric][1:]
-    return f"{what} in % ({words}); {spread}{finished}."
+    shown = METRICS[metric]
+    what = shown.words[0].upper() + shown.words[1:]
+    of_what = words if shown.by_criterion else shown.meaning
+    return f"{what} in {shown.unit} ({of_what}); {spread}{finished}."
 
 
 def _protocol(frame: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -11,7 +11,9 @@ import pandas as pd
 from analysis import notes
 from analysis.criteria import CRITERIA, METRICS
 from analysis.records import Study
-from analysis.seed_statistics import Summary, summary
+from analysis.seed_statistics import Summary, bootstrap_interval, summary, t_interval
+
+BOOTSTRAP = ("bootstrap_low", "bootstrap_high")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Entry:
     stale: bool = False
     best: bool = False
     say_n: bool = False
+    scale: float = 100.0
 
     @property
     def complete(self) -> bool:
@@ -41,11 +44,11 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """The entry in percent with one decimal, its count where it needs one, and the dagger."""
+        """The entry in its unit with one decimal, its count where it needs one, and the dagger."""
         if self.expected == 0:
             return ""
-        number = notes.NOTHING if self.accuracy.n == 0 else f"{100 * self.accuracy.mean:.1f}"
-        spread = f" ± {100 * self.accuracy.sd:.1f}" if self.accuracy.n > 1 else ""
+        number = notes.NOTHING if self.accuracy.n == 0 else f"{self.scale * self.accuracy.mean:.1f}"
+        spread = f" ± {self.scale * self.accuracy.sd:.1f}" if self.accuracy.n > 1 else ""
         whole = f" (n = {self.expected})" if self.say_n else ""
         count = whole if self.complete else f" ({self.accuracy.n}/{self.expected})"
         return f"{number}{spread}{count}{f' {notes.STALE}' if self.stale else ''}"
@@ -87,10 +90,14 @@ def build(
     groups = dict(list(frame.groupby(["label", "dataset", "noise_slug"])))
     say_n = len({len(rows) for rows in groups.values()}) > 1
     methods = frame["label"].drop_duplicates()
-    entries = [[_entry(groups, label, column, say_n) for column in columns] for label in methods]
+    scale = METRICS[metric].scale
+    entries = [
+        [_entry(groups, label, column, say_n, scale) for column in columns] for label in methods
+    ]
     ceilings = set(frame.loc[frame["privileges"].map(notes.is_ceiling), "label"])
     rivals = [row for label, row in zip(methods, entries, strict=True) if label not in ceilings]
-    best = [_best(row[index] for row in rivals) for index in range(len(columns))]
+    pick = min if METRICS[metric].lower_is_better else max
+    best = [_best((row[index] for row in rivals), pick) for index in range(len(columns))]
     wants_tuned = _asked(study, "hparams", "tuned") == "tuned"
     rows = [
         (
@@ -102,10 +109,11 @@ def build(
         )
         for label, row in zip(methods, entries, strict=True)
     ]
-    words = " and ".join(CRITERIA[name].short for name in criteria)
+    words = f", {' and '.join(CRITERIA[name].short for name in criteria)}"
+    words = words if METRICS[metric].by_criterion else ""
     where = f" on {columns[0].dataset}" if frame["dataset"].nunique() == 1 else ""
     below = notes.below(frame, criteria, metric, wants_tuned, _asked(study, "preset", None))
-    return Table(f"{study.name}: {METRICS[metric]}{where}, {words}", columns, rows, below)
+    return Table(f"{study.name}: {METRICS[metric].words}{where}{words}", columns, rows, below)
 
 
 def _asked(study: Study, name: str, default: str | None) -> str | None:
@@ -133,12 +141,12 @@ def _realised(rows: pd.DataFrame) -> str:
     return notes.NOTHING if math.isnan(realised) else f"{100 * realised:.1f} %"
 
 
-def _entry(groups: dict, label: str, column: Column, say_n: bool) -> Entry:
+def _entry(groups: dict, label: str, column: Column, say_n: bool, scale: float) -> Entry:
     rows = groups.get((label, column.dataset, column.noise_slug))
     if rows is None:
         return Entry(summary([]), 0)
     stale = bool(rows["stale"].any())
-    return Entry(summary(rows[column.criterion]), len(rows), stale, say_n=say_n)
+    return Entry(summary(rows[column.criterion]), len(rows), stale, say_n=say_n, scale=scale)
 
 
 def _row_name(rows: pd.DataFrame, wants_tuned: bool) -> str:
@@ -149,11 +157,11 @@ def _row_name(rows: pd.DataFrame, wants_tuned: bool) -> str:
 
 
 def _shown(entry: Entry) -> float:
-    return round(100 * entry.accuracy.mean, 1)
+    return round(entry.scale * entry.accuracy.mean, 1)
 
 
-def _best(entries: Iterable[Entry]) -> float:
-    return max((_shown(entry) for entry in entries if entry.complete), default=math.inf)
+def _best(entries: Iterable[Entry], pick: Callable) -> float:
+    return pick((_shown(entry) for entry in entries if entry.complete), default=math.nan)
 
 
 def _is(entry: Entry, best: float) -> bool:
@@ -165,8 +173,10 @@ def tidy(
 ) -> pd.DataFrame:
     """A criterion in long form, one row for every method and setting, in the order of the grid.
 
-    `mean`, `sd`, `realised_rate` and `values` (by seed, `;` between them, empty for a missing seed)
-    are fractions; `privileges` are joined by `;`; `stale` says whether any of the cells is.
+    `mean`, `sd`, the ends of the 95 % t interval of the mean (`low`, `high`) and of its percentile
+    bootstrap interval (from 20 seeds on), `realised_rate` and `values` (by seed, `;` between them,
+    empty for a missing seed) are fractions, those of the cost seconds; `privileges` are joined by
+    `;`; `stale` says whether any of the cells is.
     """
     rows = []
     for _, group in frame.groupby(["dataset", "noise_slug", "label"], sort=False):
@@ -180,6 +190,8 @@ def tidy(
             | {"privileges": ";".join(first["privileges"])}
             | {"n": accuracy.n, "n_expected": len(group)}
             | {"mean": accuracy.mean, "sd": accuracy.sd}
+            | dict(zip(("low", "high"), t_interval(group[criterion]), strict=True))
+            | dict(zip(BOOTSTRAP, bootstrap_interval(group[criterion]), strict=True))
             | {"stale": bool(group["stale"].any()), "values": ";".join(values)}
         )
     return pd.DataFrame(rows)

@@ -144,6 +144,9 @@ def test_the_command_prints_the_tables_and_writes_them_beside_the_study(tmp_path
     assert done.returncode == 0, done.stderr
     written = sorted(path.name for path in (study.folder / "tables").iterdir())
     names = [f"accuracy_{c}.{s}" for c in ("last", "noisy_val") for s in ("csv", "md", "tex")]
+    for c in ("last", "noisy_val"):
+        names += [f"statistics_accuracy_{c}.md", f"paired_accuracy_{c}.csv"]
+        names.append(f"overall_accuracy_{c}.csv")
     assert written == sorted([*names, "accuracy.md", "findings_accuracy.md"])
     assert (GOLDEN / "accuracy_last.md").read_text(encoding="utf-8") in done.stdout
     combined = (study.folder / "tables" / "accuracy.md").read_text(encoding="utf-8")
