@@ -7,19 +7,18 @@ A study is live (`study.json` and `cells/<name>/{record.json, epochs.jsonl}`) or
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis import study_files
 from runners.results import provenance
 from runners.results.defects import is_intact, is_of_record
 from runners.results.places import data_of_study, stamp_today
-from runners.results.record_model import Epoch, Record, StudyJson, problem
+from runners.results.record_model import Epoch, Record, problem
 from runners.system.canonical import SCHEMA
 from runners.system.console import counted
-from runners.system.errors import UserError
 from runners.system.names import RESERVED
 
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
@@ -56,7 +55,7 @@ class Study:
     others: int
     sources: dict[str, Path] = field(repr=False)
     without_curves: list[str] = field(default_factory=list)
-    _packed_epochs: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    _epochs: dict[str, Callable[[], Any]] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def planned(self) -> dict[str, str]:
@@ -94,14 +93,10 @@ class Study:
 
     def epochs(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The epoch lines of a finished cell; empty (and noted) where they are not as written."""
-        if self.packed:
-            lines = self._packed_epochs[cell["key"]]
-        else:
-            try:
-                text = (self.sources[cell["key"]] / "epochs.jsonl").read_text(encoding="utf-8")
-                lines = [json.loads(line) for line in text.splitlines()]
-            except (OSError, ValueError, RecursionError):
-                lines = []
+        try:
+            lines = self._epochs[cell["key"]]()
+        except (OSError, ValueError, RecursionError):
+            lines = []
         if not isinstance(lines, list) or any(problem(Epoch, line) for line in lines):
             lines = []
         if not is_of_record(lines, self.records[cell["key"]]):
@@ -186,11 +181,12 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
     Raises:
         UserError: no study file, or one that cannot be read.
     """
-    head = _study_file(folder)
+    head = study_files.study_file(folder)
     cells = {cell["key"]: cell for cell in head["cells"]}
-    packed = (folder / "records.jsonl").is_file() and not (folder / "cells").is_dir()
+    packed = study_files.is_packed(folder)
+    read = study_files.packed_lines if packed else study_files.cell_folders
     records, damaged, other_schema, sources, epochs, others = {}, [], [], {}, {}, 0
-    for key, source, name, record in (_packed_lines if packed else _cell_folders)(folder, cells):
+    for key, source, name, record, lines in read(folder, cells):
         if key in cells:
             sources.setdefault(key, source)
         if record is None:
@@ -202,75 +198,14 @@ def load(folder: Path, fingerprint: Fingerprint = current_fingerprint) -> Study:
         elif record and (record.get("key") != key or not _is_sound(record)):
             damaged.append(name)
         elif record:
-            epochs[key] = record.pop("epochs", [])
-            records[key], sources[key] = record, source
+            records[key], sources[key], epochs[key] = record, source, lines
     now = {k: cells[k].get("fingerprint") if packed else fingerprint(r) for k, r in records.items()}
     stale = frozenset(k for k, r in records.items() if r["provenance"]["fingerprint"] != now[k])
     return Study(
         head["study"], folder, packed, head["config"], head["cells"], records,
-        stale, damaged, other_schema, others, sources, _packed_epochs=epochs,
+        stale, damaged, other_schema, others, sources, _epochs=epochs,
     )  # fmt: skip
 
 
 def _is_sound(record: dict[str, Any]) -> bool:
     return is_intact(record) and problem(Record, record) is None
-
-
-def _study_file(folder: Path) -> dict[str, Any]:
-    path = folder / "study.json"
-    try:
-        head = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise UserError(
-            f"{folder} is no study folder: it has no readable study.json (if it is one: python "
-            "runners/run_grid.py STUDY.yaml writes it again)"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid JSON ({error})") from None
-    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
-        raise UserError(f"{path} is no study file of schema {SCHEMA}")
-    if wrong := problem(StudyJson, head):
-        raise UserError(f"{path}: {wrong}")
-    return head
-
-
-# key, where it lies, its name for a reader, the record: None if unreadable, empty if none is read
-Found = tuple[str | None, Path, str, dict[str, Any] | None]
-
-
-def _packed_lines(folder: Path, cells: Mapping[str, Any]) -> Iterator[Found]:
-    path = folder / "records.jsonl"
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            record = _parse(line)
-            key = record.get("key") if record else None
-            key = key if isinstance(key, str) else None
-            name = cells[key]["name"] if key in cells else f"{path.name} line {number}"
-            yield key, path, name, record
-
-
-def _cell_folders(folder: Path, cells: Mapping[str, dict[str, Any]]) -> Iterator[Found]:
-    """Cell folders with the key they stand for; no record where there is no record.json.
-
-    A label may change in the study file, the key in a folder's last eight digits does not.
-    """
-    names = {cell["name"]: key for key, cell in cells.items()}
-    digits = {key[:8]: key for key in cells}
-    for path in sorted(folder.glob("cells/*/")):
-        key = names.get(path.name)
-        relabelled = digits.get(path.name.rpartition("__")[2])
-        if not key and relabelled and not (path.parent / cells[relabelled]["name"]).is_dir():
-            key = relabelled
-        file = path / "record.json"
-        if key and file.is_file():
-            yield key, path, path.name, _parse(file.read_text(encoding="utf-8", errors="replace"))
-        else:
-            yield key, path, path.name, {}
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return record if record and isinstance(record, dict) else None

@@ -277,3 +277,25 @@ def test_metrics_that_no_epoch_chooses_are_of_the_whole_run():
     )  # fmt: skip
     for metric in ("detection", "label_recovery"):
         assert math.isnan(criteria.value(unknown, "last", metric=metric))
+
+
+def test_a_packed_line_with_other_spaces_reads_the_same(tmp_path):
+    planned = cell("gce", SYMMETRIC, 0)
+    folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8)], packed=True)
+    before = records.load(folder)
+    path = folder / "records.jsonl"
+    path.write_text(json.dumps(json.loads(path.read_text())) + "\n")
+    after = records.load(folder)
+    assert after.records == before.records and after.epochs(planned) == before.epochs(planned)
+
+
+def test_epochs_of_a_packed_line_that_are_cut_off_leave_the_record(tmp_path):
+    planned = cell("gce", SYMMETRIC, 0)
+    made = record(planned, 0.8)
+    live = write_study(tmp_path / "made", [planned], [made])
+    assert pack(live, tmp_path / "packed").returncode == 0
+    path = tmp_path / "packed" / "records.jsonl"
+    path.write_text(path.read_text().rstrip()[:-2] + "\n")
+    study = records.load(tmp_path / "packed")
+    assert list(study.records) == [planned["key"]]
+    assert study.epochs(planned) == [] and study.without_curves == [planned["name"]]
