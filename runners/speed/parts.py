@@ -146,6 +146,8 @@ def run_command(command: Sequence[str], output: Path, limit: float) -> int | Non
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A process in the background of a script ignores Ctrl-C, as would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         return process.wait(timeout=max(0.0, limit - time.monotonic()))

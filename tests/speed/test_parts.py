@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -66,13 +67,18 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def test_at_its_limit_a_part_is_asked_to_end_and_what_comes_last_runs(tmp_path):
+@pytest.mark.parametrize("here", [signal.default_int_handler, signal.SIG_IGN])
+def test_at_its_limit_a_part_is_asked_to_end_and_what_comes_last_runs(here, tmp_path):
     asked = (
         "import time\nprint('begun', flush=True)\n"
         "try: time.sleep(60)\nexcept KeyboardInterrupt: print('kept')"
     )
     last = [[sys.executable, "-c", "print('packed')"]]
-    found = states(tmp_path, part(tmp_path, "long", asked, last=last), seconds=1.0)
+    before = signal.signal(signal.SIGINT, here)  # ignored in the background of a script
+    try:
+        found = states(tmp_path, part(tmp_path, "long", asked, last=last), seconds=1.0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert found["long"].state == "out of time"
     assert found["long"].told.split() == ["begun", "kept", "packed"]
 
