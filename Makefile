@@ -54,10 +54,8 @@ test-slow: setup
 test-slurm: setup
 	$(BIN)/python -m pytest -q -m slurm -n 2 --dist loadfile tests/slurm
 
+# Again with the same folder it goes on where it stopped: docs/gpu.md. DATA is the root of the data.
+GPU_OUT ?= results/gpu_check
+DATA ?=
 gpu-check: $(GPU_SETUP)
-	$(GPU_PYTHON) -m pytest -q -m gpu
-	for network in cnn8 small_cnn; do \
-	  $(GPU_PYTHON) runners/benchmark_step.py --device cuda --network $$network \
-	    --against double-backward --json results/speed || exit; \
-	done
-	$(GPU_PYTHON) runners/benchmark_grid.py --device cuda --json results/speed
+	$(GPU_PYTHON) runners/gpu_check.py --out $(GPU_OUT) $(if $(DATA),--data $(DATA))

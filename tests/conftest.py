@@ -40,7 +40,13 @@ LONG = (
         "commands/test_matrix.py",
     ),
     *("commands/test_run_errors.py", "commands/test_bad_command_lines.py"),
-    *("analysis/test_figures.py", "docs", "study/test_config_fuzz.py"),
+    *(
+        "analysis/test_figures.py",
+        "analysis/test_unpack.py",
+        "speed",
+        "docs",
+        "study/test_config_fuzz.py",
+    ),
 )
 """Folders and files whose tests start processes or train for seconds."""
 

@@ -64,26 +64,35 @@ class Bench:
     """One variant at work: a method past its warm-up and a few batches of random images.
 
     Args:
-        precision: "float32", or "bf16" as with `protocol.amp: bf16`.
+        precision: "float32", "tf32" (where the caller has switched it on, as with
+            `protocol.tf32`), or "bf16" as with `protocol.amp: bf16`.
+        batch: images of a batch.
     """
 
     def __init__(
-        self, name: str, variant: str, precision: str, network: str, device: torch.device
+        self,
+        name: str,
+        variant: str,
+        precision: str,
+        network: str,
+        device: torch.device,
+        batch: int = BATCH,
     ) -> None:
-        self.protocol = {"amp": "none" if precision == "float32" else precision}
+        self.protocol = {"amp": "bf16" if precision == "bf16" else "none"}
         self.device = device
         channels, size = SHAPES.get(network, OTHER_SHAPE)
         rng = np.random.default_rng(0)
-        count = BATCH * BATCHES
+        count, clean = batch * BATCHES, min(max(CLEAN, batch), batch * BATCHES)
         images = rng.integers(0, 256, (count, channels, size, size), dtype=np.uint8)
         labels = rng.integers(0, CLASSES, count)
         moments = (0.5,) * channels, (0.25,) * channels
         data = ImageSet.build(images, labels, *moments, device)
-        subset = ImageSet.build(images[:CLEAN], labels[:CLEAN], *moments, device)
+        subset = ImageSet.build(images[:clean], labels[:clean], *moments, device)
         index = torch.arange(count, device=device)
         strengths = methods.declaration(name).views
-        self.batches = [_batch(data, part, strengths, rng) for part in index.split(BATCH)]
-        task = _task(data, subset, strengths, augmented=variant.startswith("online"))
+        self.batches = [_batch(data, part, strengths, rng) for part in index.split(batch)]
+        augmented = variant.startswith("online")
+        task = _task(data, subset, strengths, batch, augmented)
         kind = DOUBLE_BACKWARD[name] if variant == "double-backward" else methods.load(name)
 
         def new_network() -> torch.nn.Module:
@@ -111,8 +120,10 @@ def _batch(
     return Batch(*data.views(index, strengths, [d if d is None else data.upload(d) for d in drawn]))
 
 
-def _task(data: ImageSet, subset: ImageSet, strengths: tuple[str, ...], augmented: bool) -> Task:
-    clean = EndlessBatches(subset, BATCH, "none", np.random.default_rng, BATCHES)
+def _task(
+    data: ImageSet, subset: ImageSet, strengths: tuple[str, ...], batch: int, augmented: bool
+) -> Task:
+    clean = EndlessBatches(subset, batch, "none", np.random.default_rng, BATCHES)
 
     def sampler(name: str) -> Sampler:
         def take(index: np.ndarray, draws: Draws) -> Batch:
@@ -120,7 +131,7 @@ def _task(data: ImageSet, subset: ImageSet, strengths: tuple[str, ...], augmente
             return Batch(*data.views(data.upload(index), strengths, drawn))
 
         draw = functools.partial(draw_all, augment="none", strengths=strengths, draw=data.draw)
-        return Sampler(name, len(data), BATCH, np.random.default_rng, draw, take)
+        return Sampler(name, len(data), batch, np.random.default_rng, draw, take)
 
     return Task(
         classes=CLASSES,
