@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import datasets.noise
-from analysis import criteria, label_wave
+from analysis import criteria, failures, label_wave
 from analysis.records import Study
 
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
@@ -30,8 +30,9 @@ def cells(
     Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
     rate), `rate` (nominal), `privileges` (tuple), `track`, `source` (of the hyper-parameters, the
     same words as in a plan without names), `tuned_at`, `budget` (of tuning, in words), `network`,
-    `epochs`, `batch_size`, `done`, `other_data`, `other_labels`, `other_code`, `outdated` (of other
-    files than today's), `stale` (one of these two), `realised_rate`, `no_true_class`,
+    `epochs`, `batch_size`, `done`, `failed` (why; None if not), `other_data`, `other_labels`,
+    `other_code`, `outdated` (of other files than today's), `stale` (one of these two),
+    `realised_rate`, `no_true_class`,
     `unknown_truth` and `clean_subset` (images), `told` (noise rate that a method was told in place
     of the realised one), `told_source`, `judged_by` (what test labels are), `torch`, `device`,
     `warnings` (tuple), `test_images`, `split_sha256`, and for every criterion C the metric `C` and
@@ -88,6 +89,7 @@ def _row(
         "tuned_at": cell.get("tuned_at", ""),
         "budget": _budget(cell.get("tuned_under")),
         "done": record is not None,
+        "failed": failures.reason(study, cell["key"]),
         "other_code": cell["key"] in study.stale,
         "outdated": cell["key"] in study.outdated,
         "realised_rate": math.nan if realised is None else realised,

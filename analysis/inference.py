@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import limits, paired, rank_tests
 from analysis.criteria import CRITERIA, METRICS
-from analysis.notes import NOTHING, is_ceiling
+from analysis.marks import NOTHING, is_ceiling
 from analysis.seed_statistics import LEVEL, finite, interquartile_mean
 from runners.system.errors import UserError
 

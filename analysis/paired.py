@@ -117,8 +117,9 @@ def to_reference(
         `dataset`, `noise_slug`, `noise_display`, `label`, `display`, `reference`; `n` pairs;
         `mean`, `sd` of the differences (method - reference), ends `low` and `high` of the 95 % t
         interval, in the unit that the metric is shown in (points, minutes); `p` of the t test and
-        `p_holm`, corrected for the other methods of the setting; `better`, `equal`, `worse`: probabilities
-        (see `chances`), nan for a metric without a margin. What cannot be said is nan.
+        `p_holm`, corrected for the other methods of the setting; `better`, `equal`, `worse`:
+        probabilities (see `chances`), nan for a metric without a margin. What cannot be said is
+        nan.
     """
     shown, rows = METRICS[metric], []
     for (dataset, slug), setting in frame.groupby(["dataset", "noise_slug"], sort=False):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import inference, rank_tests
 from analysis.criteria import CRITERIA, METRICS
-from analysis.notes import NOTHING
+from analysis.marks import NOTHING
 
 
 def of_criteria(frame: pd.DataFrame, criteria: Sequence[str], metric: str) -> pd.DataFrame:
