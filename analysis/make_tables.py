@@ -1,7 +1,8 @@
 """Print the table of every study and write it in several formats, with its statistics.
 
 python analysis/make_tables.py [STUDY_DIR ...] [--criterion last,noisy_val] [--metric worst_class]
-    [--reference METHOD] [--rows setting] [--format md,tex,csv,html] [--out DIR]
+    [--reference METHOD] [--rows setting] [--format md,tex,csv,html]
+    [--compare published] [--out DIR]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from analysis import (
     frames,
     inference,
     layout,
+    published,
     rankings,
     tables,
 )
@@ -51,6 +53,10 @@ def main() -> None:
         help="print paired differences to this method (files of them are written in any case, "
         f"by default to {inference.DEFAULT_REFERENCE})",
     )  # fmt: skip
+    parser.add_argument(
+        "--compare", choices=["published"],
+        help="set published values beside those of the study where they are comparable",
+    )  # fmt: skip
     for axis, default in zip(("rows", "columns"), layout.AXES, strict=True):
         parser.add_argument(
             f"--{axis}", choices=layout.AXES,
@@ -63,6 +69,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.rows = _rows(arguments.rows, arguments.columns)
     _formats(arguments.format)
+    if arguments.compare and arguments.metric != "accuracy":
+        raise UserError(f"--compare published: needs --metric accuracy, not {arguments.metric}")
     command.chosen(arguments.criterion)  # a mistake is said before any study is read
     for study, folder in command.studies(arguments, "tables"):
         _Maker(study, folder, arguments).run()
@@ -106,6 +114,7 @@ class _Maker:
         self.frame = frames.cells(study, self.metric, self.chosen)
         self.asked = arguments.reference
         self.reference = inference.reference_of(self.frame, self.asked)
+        self.compare = arguments.compare
         self.written: list[Path] = []
         self.printed: list[str] = []
         if not self.by_criterion:
@@ -118,6 +127,8 @@ class _Maker:
             self._table(name)
             self._statistics(name)
         combined = [name for name in COMBINED if tables.has_values(self.frame, name)]
+        if self.compare:
+            self._published(shown)
         if combined and self.by_criterion:
             self._combined(combined)
         if self.compares and len(shown) > 1 and self.frame["done"].any():
@@ -194,6 +205,18 @@ class _Maker:
             said = findings.text(self.frame, combined, list(self.study.records.values()))
             self._write(f"findings_{self.metric}.md", said)
             self.printed.append(said)
+
+    def _published(self, shown: list[str]) -> None:
+        for name in shown:
+            found, reasons = published.beside(self.frame, name)
+            title = f"{self.study.name}: beside published values, {criteria.CRITERIA[name].short}"
+            table = formats.markdown_texts(title, published.texts(found), 3)
+            text = table if len(found) else f"### {title}\n"
+            text += f"\n{formats.markdown_list(published.sentences(found, reasons))}"
+            self._write(f"published_{self._stem(name)}.md", text)
+            if len(found):
+                self._write(f"published_{self._stem(name)}.csv", formats.csv(found))
+            self.printed.append(text)
 
     def _rankings(self, shown: list[str]) -> None:
         found: pd.DataFrame = rankings.of_criteria(self.frame, shown, self.metric)
