@@ -22,7 +22,7 @@ LATEX = {
     "ᶜ": r"\textsuperscript{c}", "ʳ": r"\textsuperscript{r}", "ᵒ": r"\textsuperscript{o}",
     "ᵗ": r"\textsuperscript{t}", "ᵀ": r"\textsuperscript{T}",
 }  # fmt: skip
-LATEX_WIDTH = 72
+LATEX_WIDTH = 70
 """Characters of a line of a table in small print in the text width of the article class."""
 # an underscore between letters or digits is literal in Markdown; escaping it would only disfigure
 SPECIAL_IN_MARKDOWN = re.compile(r"[\\|*`<\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

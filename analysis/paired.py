@@ -96,10 +96,13 @@ def pairs(mine: pd.DataFrame, other: pd.DataFrame, criterion: str) -> pd.Series:
         other: those of another method of the same setting.
         criterion: column with the values.
     """
-    columns = ["seed", criterion, *SAME]
-    joined = mine[columns].merge(other[columns], on=["seed", *SAME], suffixes=("", "_other"))
-    differences = joined[criterion] - joined[f"{criterion}_other"]
-    return pd.Series(differences.to_numpy(), index=joined["seed"]).dropna()
+    keys = ["seed", *SAME]
+    theirs = dict(
+        zip(zip(*(other[name] for name in keys), strict=True), other[criterion], strict=True)
+    )
+    ours = zip(zip(*(mine[name] for name in keys), strict=True), mine[criterion], strict=True)
+    found = {key[0]: value - theirs[key] for key, value in ours if key in theirs}
+    return pd.Series(found, dtype=np.float64).dropna()
 
 
 def to_reference(
