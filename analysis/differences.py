@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import samples
+from analysis import failures, samples
 from analysis.records import Study
 
 # what two runs of the same cell may differ in
@@ -87,19 +87,11 @@ def _trouble(key: str, study: Study | None, side: str) -> str | None:
     if key in study.records:
         return None
     place = study.sources.get(key, study.folder)
-    if not study.packed and (place / "failed.json").is_file():
-        return f"failed in {side}{_reason(place / 'failed.json')}"
+    if (reason := failures.reason(study, key)) is not None:
+        return f"failed in {side}{f' ({_cut(reason)})' * bool(reason)}"
     names = (study.planned[key], place.name)  # a folder may still have the cell's former label
     wrong = next((study.unusable[name] for name in names if name in study.unusable), MISSING)
     return f"{wrong} in {side}"
-
-
-def _reason(path: Path) -> str:
-    try:
-        reason = json.loads(path.read_text(encoding="utf-8"))["reason"]
-        return f" ({_cut(' '.join(reason.split()))})"
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return ""
 
 
 def _results(record: Mapping[str, Any]) -> dict[str, Any]:

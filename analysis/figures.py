@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import notes
+from analysis import marks
 from analysis.criteria import CRITERIA
 from analysis.seed_statistics import summary
 from analysis.style import PAGE_WIDTH, STYLE, Look, looks
@@ -62,7 +62,7 @@ def _legend(figure: Figure, shown: Collection[Look], frame: pd.DataFrame, spread
     columns = max(1, min(4, len(handles), LETTERS_IN_A_ROW // (longest + 6)))
     lines = sum(1 + name.count("\n") for name in names.values()) / columns
     figure.set_figheight(figure.get_figheight() + 0.16 * max(0.0, lines - 2))
-    title = "; ".join([*notes.privilege_legend(frame), remark])
+    title = "; ".join([*marks.privilege_legend(frame), remark])
     figure.legend(
         handles=handles, title=title, loc="outside lower center", frameon=False,
         ncols=columns, columnspacing=1.6, handlelength=2.6,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis.criteria import CRITERIA
-from analysis.notes import is_ceiling
+from analysis.marks import is_ceiling
 from analysis.seed_statistics import LEVEL, half_width
 from runners.system.console import counted
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import datasets.noise
-from analysis import criteria, label_wave
+from analysis import criteria, failures, label_wave
 from analysis.records import Study
 
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
@@ -27,14 +27,15 @@ def cells(
     as not done. So do those of a setting whose noise is the same for all seeds that were given
     other labels. The rest are those of today's files, else the most frequent ones.
 
-    Columns: `key`, those of `DESCRIPTION`, `noise` (name), `family` (data set and noise without its
-    rate), `rate` (nominal), `privileges` (tuple), `track`, `source` (of the hyper-parameters, the
-    same words as in a plan without names), `tuned_at`, `budget` (of tuning, in words), `network`,
-    `epochs`, `batch_size`, `done`, `other_data`, `other_labels`, `other_code`, `outdated` (of other
-    files than today's), `stale` (one of these two), `realised_rate`, `no_true_class`,
-    `unknown_truth` and `clean_subset` (images), `told` (noise rate that a method was told in place
-    of the realised one), `told_source`, `judged_by` (what test labels are), `torch`, `device`,
-    `warnings` (tuple), `test_images`, `split_sha256`, and for every criterion C the metric `C` and
+    Columns: `key`, those of `DESCRIPTION`, `noise` (name), `noise_config`, `dataset_name` (not its
+    label), `family` (data set and noise without its rate), `rate` (nominal), `privileges` (tuple),
+    `track`, `source` (of the hyper-parameters, the same words as in a plan without names),
+    `tuned_at`, `budget` (of tuning, in words), `network`, `epochs`, `batch_size`, `done`, `failed`
+    (why; None if not), `other_data`, `other_labels`, `other_code`, `outdated` (of other files than
+    today's), `stale` (one of these two), `realised_rate`, `no_true_class`, `unknown_truth` and
+    `clean_subset` (images), `told` (noise rate that a method was told in place of the realised
+    one), `told_source`, `judged_by` (what test labels are), `torch`, `device`, `warnings` (tuple),
+    `test_images`, `split_sha256`, and for every criterion C the metric `C` and
     `ensemble_C`. Rates and metrics are in [0, 1] (cost: seconds), nan where there is no record.
     """
     in_epochs = label_wave.NAME in wanted and criteria.METRICS[metric].by_criterion
@@ -80,6 +81,8 @@ def _row(
     realised = record["noise"]["realised_rate"] if record else None
     row |= {
         "noise": cell["noise"]["name"],
+        "noise_config": cell["noise"],
+        "dataset_name": _dataset_name(cell, record),
         "family": _family(cell),
         "rate": _nominal_rate(cell, record),
         "privileges": tuple(cell["privileges"]),
@@ -88,6 +91,7 @@ def _row(
         "tuned_at": cell.get("tuned_at", ""),
         "budget": _budget(cell.get("tuned_under")),
         "done": record is not None,
+        "failed": failures.reason(study, cell["key"]),
         "other_code": cell["key"] in study.stale,
         "outdated": cell["key"] in study.outdated,
         "realised_rate": math.nan if realised is None else realised,
@@ -112,6 +116,12 @@ def _row(
                 record or {}, name, metric=metric, ensemble=ensemble, epochs=lines
             )
     return row
+
+
+def _dataset_name(cell: Mapping[str, Any], record: Mapping[str, Any] | None) -> str:
+    """The data set's own name, whatever its label in the study."""
+    config = ((record or {}).get("config") or {}).get("dataset", cell["dataset"])
+    return config.get("name", cell["dataset"]) if isinstance(config, Mapping) else str(config)
 
 
 def _source(sources: Mapping[str, str]) -> str:

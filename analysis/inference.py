@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import limits, paired, rank_tests
 from analysis.criteria import CRITERIA, METRICS
-from analysis.notes import NOTHING, is_ceiling
+from analysis.marks import NOTHING, is_ceiling
 from analysis.seed_statistics import LEVEL, finite, interquartile_mean
 from runners.system.errors import UserError
 
@@ -26,8 +26,8 @@ class Inference:
     Attributes:
         title: one line.
         differences: `paired.to_reference`; None where the study has no pair with the reference.
-        overall: one row a method that is complete in every setting: `label`, `display`, `settings`,
-            `cells`, `iqm` and `mean_rank` (1 is the best).
+        overall: one row a method that has a finished seed in every setting: `label`, `display`,
+            `settings`, `cells` finished of `cells_expected`, `iqm` and `mean_rank` (1 is the best).
         profiles: `label`, `threshold`, `share`; empty below `rank_tests.FEWEST_SETTINGS` settings.
         sentences: what the numbers mean and what they cannot show.
     """
@@ -93,14 +93,11 @@ def of_study(
 
 
 def settings_by_methods(frame: pd.DataFrame, criterion: str) -> pd.DataFrame:
-    """Means, a row a setting and a column a label, of rivals with all seeds of every setting."""
+    """Means, a row a setting and a column a label, of rivals with a seed in every setting."""
     rivals = frame[~frame["privileges"].map(is_ceiling)]
-    keys = [rivals["dataset"], rivals["noise_slug"]]
-    whole = rivals.groupby("label", sort=False)[criterion].apply(lambda v: v.notna().all())
-    table = rivals.pivot_table(
-        values=criterion, index=keys, columns="label", aggfunc="mean", sort=False, dropna=False
-    )
-    return table[[label for label in table if whole[label] and table[label].notna().all()]]
+    means = rivals.groupby(["dataset", "noise_slug", "label"], sort=False)[criterion].mean()
+    table = means.unstack("label", sort=False)
+    return table[[label for label in table if table[label].notna().all()]]
 
 
 def _overall(
@@ -112,10 +109,14 @@ def _overall(
         mine = frame[frame["label"] == label]
         rows.append(
             {"label": label, "display": mine["display"].iloc[0]}
-            | {"settings": len(values), "cells": len(mine)}
+            | {"settings": len(values), "cells": int(mine[criterion].notna().sum())}
+            | {"cells_expected": len(mine)}
             | {"iqm": interquartile_mean(mine[criterion]), "mean_rank": ranks[:, place].mean()}
         )
-    return pd.DataFrame(rows, columns=["label", "display", "settings", "cells", "iqm", "mean_rank"])
+    return pd.DataFrame(
+        rows,
+        columns=["label", "display", "settings", "cells", "cells_expected", "iqm", "mean_rank"],
+    )
 
 
 def _profiles(
@@ -138,7 +139,7 @@ def of_ranks(values: pd.DataFrame, overall: pd.DataFrame, metric: str) -> str:
     """What the tests of Friedman and Nemenyi say, or why they are not made."""
     settings, methods = values.shape
     if methods < 3:
-        return "Ranks over settings are not tested: fewer than three methods are complete in all."
+        return "Ranks over settings are not tested: fewer than three methods are in all."
     if settings < rank_tests.FEWEST_SETTINGS:
         apart = rank_tests.critical_difference(methods, settings)
         return (
@@ -199,9 +200,9 @@ def overall_rows(inference: Inference, metric: str) -> list[list[str]]:
     rows = [["Method", "Settings", "Cells", f"Interquartile mean ({shown.unit})", "Mean rank"]]
     for row in inference.overall.itertuples():
         middle = _text(shown.scale * row.iqm, ".1f")
-        rows.append(
-            [row.display, str(row.settings), str(row.cells), middle, f"{row.mean_rank:.2f}"]
-        )
+        missing = f"/{row.cells_expected}" if row.cells < row.cells_expected else ""
+        counts = [str(row.settings), f"{row.cells}{missing}"]
+        rows.append([row.display, *counts, middle, f"{row.mean_rank:.2f}"])
     return rows
 
 

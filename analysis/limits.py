@@ -36,8 +36,8 @@ def of_seeds(frame: pd.DataFrame, criterion: str) -> str:
     return (
         f"What {at_most}{counted(most, 'seed')} can show: a signed-rank test on {most} pairs "
         f"cannot go below p = {rank_tests.smallest_rank_p(most):.4g}; the "
-        f"{100 * LEVEL:.0f} % t interval of a paired difference leaves out 0 only where the mean is "
-        f"above {needed_sds(most):.2f} sample standard deviations of the differences."
+        f"{100 * LEVEL:.0f} % t interval of a paired difference leaves out 0 only where the mean "
+        f"is above {needed_sds(most):.2f} sample standard deviations of the differences."
     )
 
 

@@ -1,7 +1,8 @@
-"""Print the table of every study and write it as Markdown, LaTeX and CSV, with its statistics.
+"""Print the table of every study and write it in several formats, with its statistics.
 
 python analysis/make_tables.py [STUDY_DIR ...] [--criterion last,noisy_val] [--metric worst_class]
-    [--reference METHOD] [--out DIR]
+    [--reference METHOD] [--rows setting] [--format md,tex,csv,html]
+    [--compare published] [--out DIR]
 """
 
 from __future__ import annotations
@@ -14,11 +15,25 @@ sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 import pandas as pd
 
-from analysis import command, criteria, findings, formats, frames, inference, rankings, tables
+from analysis import (
+    command,
+    criteria,
+    findings,
+    formats,
+    frames,
+    inference,
+    layout,
+    published,
+    rankings,
+    tables,
+)
 from analysis.records import Study
+from runners.system.errors import UserError
 from runners.system.files import write_text
 
 COMBINED = ["last", "noisy_val"]
+WRITERS = {"md": formats.markdown, "tex": formats.latex, "html": formats.html}
+FORMATS = ("md", "tex", "csv", "html")
 
 
 def main() -> None:
@@ -38,10 +53,53 @@ def main() -> None:
         help="print paired differences to this method (files of them are written in any case, "
         f"by default to {inference.DEFAULT_REFERENCE})",
     )  # fmt: skip
+    parser.add_argument(
+        "--compare", choices=["published"],
+        help="set published values beside those of the study where they are comparable",
+    )  # fmt: skip
+    for axis, default in zip(("rows", "columns"), layout.AXES, strict=True):
+        parser.add_argument(
+            f"--{axis}", choices=layout.AXES,
+            help=f"what the {axis} of a table are (default: {default})",
+        )  # fmt: skip
+    parser.add_argument(
+        "--format", default="md,tex,csv", metavar="NAME,...",
+        help=f"files of a table: {', '.join(FORMATS)} (default: %(default)s)",
+    )  # fmt: skip
     arguments = parser.parse_args()
+    arguments.rows = _rows(arguments.rows, arguments.columns)
+    _formats(arguments.format)
+    if arguments.compare and arguments.metric != "accuracy":
+        raise UserError(f"--compare published: needs --metric accuracy, not {arguments.metric}")
     command.chosen(arguments.criterion)  # a mistake is said before any study is read
     for study, folder in command.studies(arguments, "tables"):
         _Maker(study, folder, arguments).run()
+
+
+def _rows(rows: str | None, columns: str | None) -> str:
+    """What the rows are, if one of the two or both are named.
+
+    Raises:
+        UserError: both are the same.
+    """
+    if rows is not None and rows == columns:
+        raise UserError(f"--rows and --columns are both {rows}: one must be the other axis")
+    if rows is None:
+        rows = "setting" if columns == "method" else "method"
+    return rows
+
+
+def _formats(text: str) -> list[str]:
+    """Names in the argument `--format`.
+
+    Raises:
+        UserError: one of them is no format.
+    """
+    names = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            raise UserError(f"--format: {name!r} is no format; allowed are {', '.join(FORMATS)}")
+    return names
 
 
 class _Maker:
@@ -49,12 +107,14 @@ class _Maker:
 
     def __init__(self, study: Study, folder: Path, arguments: argparse.Namespace) -> None:
         self.study, self.folder, self.metric = study, folder, arguments.metric
+        self.rows, self.formats = arguments.rows, _formats(arguments.format)
         self.by_criterion = criteria.METRICS[self.metric].by_criterion
         self.chosen = command.chosen(arguments.criterion) if self.by_criterion else ["last"]
         self.compares = self.by_criterion and criteria.ALL in arguments.criterion.split(",")
         self.frame = frames.cells(study, self.metric, self.chosen)
         self.asked = arguments.reference
         self.reference = inference.reference_of(self.frame, self.asked)
+        self.compare = arguments.compare
         self.written: list[Path] = []
         self.printed: list[str] = []
         if not self.by_criterion:
@@ -67,6 +127,8 @@ class _Maker:
             self._table(name)
             self._statistics(name)
         combined = [name for name in COMBINED if tables.has_values(self.frame, name)]
+        if self.compare:
+            self._published(shown)
         if combined and self.by_criterion:
             self._combined(combined)
         if self.compares and len(shown) > 1 and self.frame["done"].any():
@@ -103,11 +165,13 @@ class _Maker:
     def _table(self, criterion: str) -> None:
         table = tables.build(self.study, self.frame, [criterion], self.metric)
         stem = self._stem(criterion)
-        self._write(f"{stem}.md", formats.markdown(table))
-        self._write(f"{stem}.tex", formats.latex(table))
-        tidy = tables.tidy(self.study, self.frame, criterion, self.metric)
-        self._write(f"{stem}.csv", formats.csv(tidy))
-        self.printed.append(formats.markdown(table))
+        for name in self.formats:
+            if name == "csv":
+                tidy = tables.tidy(self.study, self.frame, criterion, self.metric)
+                self._write(f"{stem}.csv", formats.csv(tidy))
+            else:
+                self._write(f"{stem}.{name}", WRITERS[name](table, self.rows))
+        self.printed.append(formats.markdown(table, self.rows))
 
     def _statistics(self, criterion: str) -> None:
         if not self.frame[criterion].notna().any():
@@ -134,11 +198,25 @@ class _Maker:
 
     def _combined(self, combined: list[str]) -> None:
         table = tables.build(self.study, self.frame, combined, self.metric)
-        self._write(f"{self.metric}.md", formats.markdown(table))
+        for name in self.formats:
+            if name in ("md", "html"):
+                self._write(f"{self.metric}.{name}", WRITERS[name](table, self.rows))
         if self.frame["done"].any():
             said = findings.text(self.frame, combined, list(self.study.records.values()))
             self._write(f"findings_{self.metric}.md", said)
             self.printed.append(said)
+
+    def _published(self, shown: list[str]) -> None:
+        for name in shown:
+            found, reasons = published.beside(self.frame, name)
+            title = f"{self.study.name}: beside published values, {criteria.CRITERIA[name].short}"
+            table = formats.markdown_texts(title, published.texts(found), 3)
+            text = table if len(found) else f"### {title}\n"
+            text += f"\n{formats.markdown_list(published.sentences(found, reasons))}"
+            self._write(f"published_{self._stem(name)}.md", text)
+            if len(found):
+                self._write(f"published_{self._stem(name)}.csv", formats.csv(found))
+            self.printed.append(text)
 
     def _rankings(self, shown: list[str]) -> None:
         found: pd.DataFrame = rankings.of_criteria(self.frame, shown, self.metric)

@@ -6,55 +6,23 @@ import pandas as pd
 
 from analysis import limits
 from analysis.criteria import CRITERIA, METRICS
+from analysis.marks import FAILED, STALE, TUNED_ELSEWHERE, UNTUNED, privilege_legend
 from analysis.seed_statistics import summary
 
-PRIVILEGE_MARKS = {
-    "clean_subset": "ᶜ",
-    "noise_rate": "ʳ",
-    "noise_type": "ᵗ",
-    "transition_matrix": "ᵀ",
-    "true_labels": "ᵒ",
-}
-TOLD = {
-    "noise_rate": "is told the noise rate",
-    "noise_type": "is told the type of noise",
-    "transition_matrix": "is told the transition matrix",
-    "true_labels": "is told all true labels: a ceiling, never bold",
-}
-STALE, UNTUNED, TUNED_ELSEWHERE = "†", "‡", "§"
-NOTHING = "\N{EN DASH}"
 PROTOCOL = {"network": "{}", "epochs": "{:,.0f} epochs", "batch_size": "batch size {:,.0f}"}
 """What a caption names of the protocol, and how."""
+MOST_FAILED = 5
+"""Failed cells that a note names."""
 CLASS_DEPENDENT = ("asymmetric", "pair_flip")
 
 
-def marks(privileges: tuple[str, ...]) -> str:
-    """Superscript letters for what a method is told; an unknown privilege is spelled out."""
-    return "".join(PRIVILEGE_MARKS.get(name, f" [{name}]") for name in privileges)
-
-
-def is_ceiling(privileges: tuple[str, ...]) -> bool:
-    """Whether a method is told all true labels: no rival of the others."""
-    return "true_labels" in privileges
-
-
-def privilege_legend(frame: pd.DataFrame) -> list[str]:
-    """One phrase for every privilege that a method of the frame has, mark first."""
-    granted = {name for names in frame["privileges"] for name in names}
-    phrases = []
-    for name, mark in PRIVILEGE_MARKS.items():
-        if name == "clean_subset" and name in granted:
-            has = frame["privileges"].map(lambda names: "clean_subset" in names)
-            sizes = sorted(set(frame.loc[has, "clean_subset"].dropna().astype(int)))
-            count = f"{' or '.join(f'{size:,}' for size in sizes)} " if sizes else ""
-            phrases.append(f"{mark} sees {count}clean images")
-        elif name in granted:
-            phrases.append(f"{mark} {TOLD[name]}")
-    return phrases
-
-
 def below(
-    frame: pd.DataFrame, criteria: list[str], metric: str, wants_tuned: bool, preset: str | None
+    frame: pd.DataFrame,
+    criteria: list[str],
+    metric: str,
+    standing: str,
+    wants_tuned: bool,
+    preset: str | None,
 ) -> list[str]:
     """All notes of a table over `frame` (see `frames.cells`), most needed first.
 
@@ -62,19 +30,33 @@ def below(
         frame: the cells of the table.
         criteria: names of the criteria that the table shows.
         metric: name of what it shows of them.
+        standing: the sentence on bold and the other marks of entries.
         wants_tuned: whether the study asked for tuned hyper-parameters.
         preset: name of the paper track's preset, if the study is on it.
     """
-    said = [f"{_numbers(frame, criteria, metric)} {_protocol(frame)}", _bold()]
+    said = [f"{_numbers(frame, criteria, metric)} {_protocol(frame)}", standing]
     said += [f"Marks: {'; '.join(legend)}."] if (legend := privilege_legend(frame)) else []
     if frame["stale"].any():
         how = ["under other code"] * bool(frame["other_code"].any())
         how += ["on other data or label files than today's"] * bool(frame["outdated"].any())
         said.append(f"{STALE} at least one of these cells is stale: it ran {' or '.join(how)}.")
+    said += _failed(frame)
     said += [*_hyperparameters(frame, wants_tuned, preset), *_tuning(frame)]
     said += [*_own_data(frame), *_provenance(frame), *_warnings(frame, criteria)]
     said += [sentence] if (sentence := limits.of_seeds(frame, criteria[0])) else []
     return said + [note for name in criteria for note in _ensembles(frame, name)]
+
+
+def _failed(frame: pd.DataFrame) -> list[str]:
+    """Which cells have failed, with their reasons."""
+    rows = frame[frame["failed"].notna()]
+    texts = [
+        f"{row.dataset}, {row.noise_display}, {row.display}, seed {row.seed}: "
+        f"{row.failed or 'it does not say why'}"
+        for row in rows.head(MOST_FAILED).itertuples()
+    ]
+    more = f"; and {len(rows) - MOST_FAILED} more" if len(rows) > MOST_FAILED else ""
+    return [f"{FAILED} a cell has failed: {'; '.join(texts)}{more}."] if texts else []
 
 
 def _numbers(frame: pd.DataFrame, criteria: list[str], metric: str) -> str:
@@ -188,13 +170,6 @@ def _files(done: pd.DataFrame) -> list[str]:
 
 def _cells(count: int) -> str:
     return f"{count} cell{'s' * (count != 1)}"
-
-
-def _bold() -> str:
-    return (
-        "Bold: best mean of a column among complete entries, every row counted, "
-        "ties at the digits shown included."
-    )
 
 
 def _hyperparameters(frame: pd.DataFrame, wants_tuned: bool, preset: str | None) -> list[str]:

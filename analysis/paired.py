@@ -96,10 +96,13 @@ def pairs(mine: pd.DataFrame, other: pd.DataFrame, criterion: str) -> pd.Series:
         other: those of another method of the same setting.
         criterion: column with the values.
     """
-    columns = ["seed", criterion, *SAME]
-    joined = mine[columns].merge(other[columns], on=["seed", *SAME], suffixes=("", "_other"))
-    differences = joined[criterion] - joined[f"{criterion}_other"]
-    return pd.Series(differences.to_numpy(), index=joined["seed"]).dropna()
+    keys = ["seed", *SAME]
+    theirs = dict(
+        zip(zip(*(other[name] for name in keys), strict=True), other[criterion], strict=True)
+    )
+    ours = zip(zip(*(mine[name] for name in keys), strict=True), mine[criterion], strict=True)
+    found = {key[0]: value - theirs[key] for key, value in ours if key in theirs}
+    return pd.Series(found, dtype=np.float64).dropna()
 
 
 def to_reference(
@@ -117,8 +120,9 @@ def to_reference(
         `dataset`, `noise_slug`, `noise_display`, `label`, `display`, `reference`; `n` pairs;
         `mean`, `sd` of the differences (method - reference), ends `low` and `high` of the 95 % t
         interval, in the unit that the metric is shown in (points, minutes); `p` of the t test and
-        `p_holm`, corrected for the other methods of the setting; `better`, `equal`, `worse`: probabilities
-        (see `chances`), nan for a metric without a margin. What cannot be said is nan.
+        `p_holm`, corrected for the other methods of the setting; `better`, `equal`, `worse`:
+        probabilities (see `chances`), nan for a metric without a margin. What cannot be said is
+        nan.
     """
     shown, rows = METRICS[metric], []
     for (dataset, slug), setting in frame.groupby(["dataset", "noise_slug"], sort=False):

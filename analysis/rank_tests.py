@@ -21,7 +21,7 @@ class Friedman:
     """The test that all methods have the same mean rank.
 
     Attributes:
-        statistic: chi-squared, corrected for ties; nan where all methods tie everywhere.
+        statistic: chi-squared, corrected for ties; 0 where all methods tie everywhere.
         p: of the chi-squared distribution with one degree of freedom less than methods.
         critical_difference: of Nemenyi's test at 5 %: mean ranks that differ by more, differ.
     """
@@ -57,10 +57,11 @@ def friedman(values: np.ndarray) -> Friedman:
     settings, methods = values.shape
     if methods < 3 or settings < FEWEST_SETTINGS:
         raise ValueError(f"{methods} methods in {settings} settings are too few to test ranks")
+    apart = critical_difference(methods, settings)
+    if (values == values[:, :1]).all():  # no ranks to speak of, for which the formula divides by 0
+        return Friedman(0.0, 1.0, apart)
     found = stats.friedmanchisquare(*values.T)
-    return Friedman(
-        float(found.statistic), float(found.pvalue), critical_difference(methods, settings)
-    )
+    return Friedman(float(found.statistic), float(found.pvalue), apart)
 
 
 def profile(values: Sequence[np.ndarray], thresholds: np.ndarray) -> np.ndarray:

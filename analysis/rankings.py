@@ -8,13 +8,13 @@ import pandas as pd
 
 from analysis import inference, rank_tests
 from analysis.criteria import CRITERIA, METRICS
-from analysis.notes import NOTHING
+from analysis.marks import NOTHING
 
 
 def of_criteria(frame: pd.DataFrame, criteria: Sequence[str], metric: str) -> pd.DataFrame:
     """Ranks of the methods of each setting under every criterion.
 
-    Methods are ranked that are complete in all settings under all criteria, ceilings left out.
+    Methods are ranked that have a value in all settings under all criteria, ceilings left out.
 
     Args:
         frame: `frames.cells` of the study and metric.
@@ -73,8 +73,8 @@ def note(criteria: Sequence[str]) -> str:
     diagnostic = [CRITERIA[name].short for name in criteria if CRITERIA[name].diagnostic]
     return (
         "Rank of the mean over seeds in its setting, 1 the best, equal means sharing a rank, of "
-        "methods that are complete under all these criteria; Kendall's tau with the ranking under "
-        f"{CRITERIA[criteria[0]].short}: 1 the same order, -1 the reverse. Ranks say nothing of "
-        "how far methods are apart."
+        "methods that have a value in all settings under all these criteria; Kendall's tau with "
+        f"the ranking under {CRITERIA[criteria[0]].short}: 1 the same order, -1 the reverse. "
+        "Ranks say nothing of how far methods are apart."
         + (f" Never a result: {', '.join(diagnostic)}." if diagnostic else "")
     )

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import notes
+from analysis import marks
 from runners.system.files import write_atomically
 
 PAGE_WIDTH = 6.5  # inches: the text of a letter or A4 page
@@ -54,7 +54,7 @@ def looks(frame: pd.DataFrame) -> dict[str, Look]:
     for place, row in enumerate(frame.drop_duplicates("label").itertuples()):
         again = place // len(COLOURS)  # after the last colour they start anew with other dashes
         looks[row.label] = Look(
-            f"{row.display}{notes.marks(row.privileges)}",
+            f"{row.display}{marks.marks(row.privileges)}",
             COLOURS[place % len(COLOURS)],
             MARKERS[place % len(MARKERS)],
             DASHES[again % len(DASHES)],

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import notes
+from analysis import marks, notes, standing
 from analysis.criteria import CRITERIA, METRICS
 from analysis.records import Study
 from analysis.seed_statistics import Summary, bootstrap_interval, summary, t_interval
@@ -29,29 +28,50 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands where a method meets a column; `expected` seeds are planned (0: not planned)."""
+    """What stands where a method meets a column.
+
+    Attributes:
+        accuracy: of the seeds that have a value.
+        expected: seeds that are planned; 0 where the method is not planned there.
+        stale: whether one of its cells is.
+        say_n: whether a complete entry names its number of seeds.
+        scale: from a value to the unit that is shown.
+        failed: whether one of its cells has failed.
+        best, second, close, first_of_group: as in `standing.Standing`.
+    """
 
     accuracy: Summary
     expected: int
     stale: bool = False
-    best: bool = False
     say_n: bool = False
     scale: float = 100.0
+    failed: bool = False
+    best: bool = False
+    second: bool = False
+    close: bool = False
+    first_of_group: bool = False
 
     @property
     def complete(self) -> bool:
         return 0 < self.expected == self.accuracy.n
 
     @property
+    def shown(self) -> float:
+        """The mean at the digits shown."""
+        return round(self.scale * self.accuracy.mean, 1)
+
+    @property
     def text(self) -> str:
-        """The entry in its unit with one decimal, its count where it needs one, and the dagger."""
+        """The entry in its unit with one decimal, its count where it needs one, and its marks."""
         if self.expected == 0:
             return ""
-        number = notes.NOTHING if self.accuracy.n == 0 else f"{self.scale * self.accuracy.mean:.1f}"
+        number = marks.NOTHING if self.accuracy.n == 0 else f"{self.scale * self.accuracy.mean:.1f}"
         spread = f" ± {self.scale * self.accuracy.sd:.1f}" if self.accuracy.n > 1 else ""
         whole = f" (n = {self.expected})" if self.say_n else ""
         count = whole if self.complete else f" ({self.accuracy.n}/{self.expected})"
-        return f"{number}{spread}{count}{f' {notes.STALE}' if self.stale else ''}"
+        flags = {marks.FAILED: self.failed, marks.STALE: self.stale, marks.CLOSE: self.close}
+        after = "".join(f" {mark}" for mark, has in flags.items() if has)
+        return f"{number}{spread}{count}{after}"
 
 
 @dataclass(frozen=True)
@@ -63,12 +83,14 @@ class Table:
         columns: one for every setting and criterion.
         rows: name of the method with its marks, and its entries in the order of the columns.
         notes: sentences below the table.
+        groups: for each row, in words, what the method is told; rows of a group are side by side.
     """
 
     title: str
     columns: list[Column]
     rows: list[tuple[str, list[Entry]]]
     notes: list[str]
+    groups: list[str]
 
 
 def has_values(frame: pd.DataFrame, criterion: str) -> bool:
@@ -85,35 +107,33 @@ def build(
         study: what the frame was made of.
         frame: `frames.cells(study, metric)`.
         criteria: names, in the order of the columns of a setting.
+        metric: name of what the frame shows.
     """
     columns = _columns(frame, criteria)
-    groups = dict(list(frame.groupby(["label", "dataset", "noise_slug"])))
-    say_n = len({len(rows) for rows in groups.values()}) > 1
-    methods = frame["label"].drop_duplicates()
-    scale = METRICS[metric].scale
-    entries = [
-        [_entry(groups, label, column, say_n, scale) for column in columns] for label in methods
-    ]
-    ceilings = set(frame.loc[frame["privileges"].map(notes.is_ceiling), "label"])
-    rivals = [row for label, row in zip(methods, entries, strict=True) if label not in ceilings]
-    pick = min if METRICS[metric].lower_is_better else max
-    best = [_best((row[index] for row in rivals), pick) for index in range(len(columns))]
+    told = frame.drop_duplicates("label").set_index("label")["privileges"].to_dict()
+    labels = standing.in_groups(list(told), told)
+    by_column = [_entries(frame, column, labels, told, metric) for column in columns]
     wants_tuned = _asked(study, "hparams", "tuned") == "tuned"
     rows = [
         (
             _row_name(frame[frame["label"] == label], wants_tuned),
-            [
-                replace(entry, best=label not in ceilings and _is(entry, top))
-                for entry, top in zip(row, best, strict=True)
-            ],
+            [entries[label] for entries in by_column],
         )
-        for label, row in zip(methods, entries, strict=True)
+        for label in labels
     ]
     words = f", {' and '.join(CRITERIA[name].short for name in criteria)}"
     words = words if METRICS[metric].by_criterion else ""
     where = f" on {columns[0].dataset}" if frame["dataset"].nunique() == 1 else ""
-    below = notes.below(frame, criteria, metric, wants_tuned, _asked(study, "preset", None))
-    return Table(f"{study.name}: {METRICS[metric].words}{where}{words}", columns, rows, below)
+    marked = [entry for _, entries in rows for entry in entries]
+    stands_out = marks.standing(
+        second=any(entry.second for entry in marked),
+        close=any(entry.close for entry in marked),
+        first_of_group=any(entry.first_of_group for entry in marked),
+    )
+    preset = _asked(study, "preset", None)
+    below = notes.below(frame, criteria, metric, stands_out, wants_tuned, preset)
+    title = f"{study.name}: {METRICS[metric].words}{where}{words}"
+    return Table(title, columns, rows, below, [marks.group(told[label]) for label in labels])
 
 
 def _asked(study: Study, name: str, default: str | None) -> str | None:
@@ -138,34 +158,41 @@ def _realised(rows: pd.DataFrame) -> str:
         stated = rows["rate"].dropna()
         return f"{100 * stated.iloc[0]:.1f} % (stated)" if len(stated) else "unknown"
     realised = summary(rows.groupby("seed")["realised_rate"].mean()).mean
-    return notes.NOTHING if math.isnan(realised) else f"{100 * realised:.1f} %"
+    return marks.NOTHING if math.isnan(realised) else f"{100 * realised:.1f} %"
 
 
-def _entry(groups: dict, label: str, column: Column, say_n: bool, scale: float) -> Entry:
-    rows = groups.get((label, column.dataset, column.noise_slug))
-    if rows is None:
-        return Entry(summary([]), 0)
-    stale = bool(rows["stale"].any())
-    return Entry(summary(rows[column.criterion]), len(rows), stale, say_n=say_n, scale=scale)
+def _entries(
+    frame: pd.DataFrame, column: Column, labels: list[str], told: dict, metric: str
+) -> dict[str, Entry]:
+    """The entries of a column by label, with their marks."""
+    shown = METRICS[metric]
+    say_n = frame.groupby(["label", "dataset", "noise_slug"]).size().nunique() > 1
+    of_column = (frame["dataset"] == column.dataset) & (frame["noise_slug"] == column.noise_slug)
+    setting = frame[of_column]
+    entries = dict.fromkeys(labels, Entry(summary([]), 0))
+    for label, rows in setting.groupby("label", sort=False):
+        entries[label] = Entry(
+            summary(rows[column.criterion]), len(rows), bool(rows["stale"].any()), say_n,
+            shown.scale, bool(rows["failed"].notna().any()),
+        )  # fmt: skip
+    rivals = {
+        label: entry.shown
+        for label, entry in entries.items()
+        if entry.complete and not marks.is_ceiling(told[label])
+    }
+    found = standing.of_column(rivals, told, setting, column.criterion, shown.lower_is_better)
+    kinds = ("best", "second", "close", "first_of_group")
+    return {
+        label: replace(entry, **{kind: label in getattr(found, kind) for kind in kinds})
+        for label, entry in entries.items()
+    }
 
 
 def _row_name(rows: pd.DataFrame, wants_tuned: bool) -> str:
     first = rows.iloc[0]
-    mark = notes.UNTUNED if wants_tuned and (rows["source"] == "default").any() else ""
-    mark += notes.TUNED_ELSEWHERE * bool((rows["tuned_at"] != "").any())
-    return f"{first['display']}{notes.marks(first['privileges'])}{mark}"
-
-
-def _shown(entry: Entry) -> float:
-    return round(entry.scale * entry.accuracy.mean, 1)
-
-
-def _best(entries: Iterable[Entry], pick: Callable) -> float:
-    return pick((_shown(entry) for entry in entries if entry.complete), default=math.nan)
-
-
-def _is(entry: Entry, best: float) -> bool:
-    return entry.complete and _shown(entry) == best
+    mark = marks.UNTUNED if wants_tuned and (rows["source"] == "default").any() else ""
+    mark += marks.TUNED_ELSEWHERE * bool((rows["tuned_at"] != "").any())
+    return f"{first['display']}{marks.marks(first['privileges'])}{mark}"
 
 
 def tidy(

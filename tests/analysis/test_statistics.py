@@ -116,6 +116,7 @@ def test_friedman_is_the_formula_over_mean_ranks_and_needs_eight_settings():
     found = rank_tests.friedman(values)
     assert found.statistic == pytest.approx(expected)
     assert found.p == pytest.approx(stats.chi2.sf(expected, 3))
+    assert rank_tests.friedman(np.ones((8, 3))).p == 1
     with pytest.raises(ValueError, match="4 methods in 7 settings are too few"):
         rank_tests.friedman(values[:7])
 

@@ -12,7 +12,15 @@ import pytest
 from scipy import stats
 
 from analysis import command, frames, inference, make_tables, paired, rankings, records
-from tests.helpers.records import HARDER, SYMMETRIC, cell, epoch_lines, record, write_study
+from tests.helpers.records import (
+    ASYMMETRIC,
+    HARDER,
+    SYMMETRIC,
+    cell,
+    epoch_lines,
+    record,
+    write_study,
+)
 from tests.helpers.tables import one_column, ten_records
 
 VALUES = {
@@ -179,3 +187,25 @@ def test_what_settles_first_on_training_images_is_a_criterion_of_the_epochs(tmp_
     assert frame["label_wave"].tolist() == [lines[5]["test"]]
     assert frames.cells(study, "worst_class", ["label_wave"])["label_wave"].tolist() == [0.5]
     assert frames.cells(study)["label_wave"].isna().all()
+
+
+def test_methods_are_ranked_over_settings_of_several_data_sets(tmp_path):
+    places = [("simulated", SYMMETRIC), ("simulated", HARDER), ("cifar10", ASYMMETRIC)]
+    cells = [cell(m, noise, 0, dataset=d) for d, noise in places for m in ("gce", "mw_net")]
+    cells += [cell("co_teaching", SYMMETRIC, 0)]  # not in every setting
+    done = [record(each, 0.8 if each["method"] == "gce" else 0.7) for each in cells]
+    frame = frames.cells(records.load(write_study(tmp_path / "s", cells, done, packed=True)))
+    table = inference.settings_by_methods(frame, "last")
+    assert list(table.index) == [(d, frame_slug(noise)) for d, noise in places]
+    assert table.to_dict("list") == {"gce": [0.8] * 3, "mw_net": [0.7] * 3}
+
+
+def frame_slug(noise: dict) -> str:
+    return f"{noise['name']}-{noise['rate']}"
+
+
+def test_a_missing_seed_is_counted_and_does_not_leave_a_method_out(tmp_path):
+    values = VALUES | {"gce": VALUES["gce"][:3]}
+    found = inference.of_study("s", frames.cells(made(tmp_path, values)), "last", "accuracy", None)
+    cells = {row[0]: row[2] for row in inference.overall_rows(found, "accuracy")[1:]}
+    assert cells == {"Cross-entropy": "5", "GCE": "3/5", "Meta-Weight-Net": "5"}
