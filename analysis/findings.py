@@ -1,8 +1,8 @@
 """What a table says, in sentences made from the records: who is best, and who cannot be told apart.
 
-Two methods of a setting are told apart where the 95 % t interval of their difference, paired over
-seeds (same labels, split, initial weights), leaves out zero; nothing is corrected for the number of
-pairs. Methods count where all their seeds are finished, but not those told all true labels.
+Methods of a setting are told apart by the t test of their difference, paired over seeds (same
+labels, split, initial weights), corrected by Holm for the methods of a sentence. Methods count
+where all their seeds are finished, but not those told all true labels.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from analysis import paired
 from analysis.criteria import CRITERIA
 from analysis.marks import is_ceiling
 from analysis.seed_statistics import LEVEL, half_width
@@ -35,44 +36,44 @@ def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:
     for (dataset, _), rows in frame.groupby(["dataset", "noise_slug"], sort=False):
         setting = rows["noise_display"].iloc[0]
         where = f"{dataset}, {setting}" if several else setting
-        values = _complete(rows, criterion)
-        told = dict(rows.groupby("display", sort=False)["privileges"].first())
-        groups = {"all methods": list(values)}
-        if len({told[name] for name in values}) > 1:
+        rivals = rows[_is_complete_rival(rows, criterion)]
+        groups = {"all methods": rivals}
+        if rivals["privileges"].nunique() > 1:
             for privileges, words in GROUPS.items():
-                groups[words] = [name for name in values if told[name] == privileges]
-        for words, names in groups.items():
-            if len(names) > 1:
-                text = _of_group({name: values[name] for name in names})
+                groups[words] = rivals[rivals["privileges"].map(lambda p, q=privileges: p == q)]
+        for words, mine in groups.items():
+            if mine["label"].nunique() > 1:
+                text = _of_group(mine, criterion)
                 said.append(f"{where}, {CRITERIA[criterion].short}, {words}: {text}")
     return said
 
 
-def _complete(rows: pd.DataFrame, criterion: str) -> dict[str, pd.Series]:
-    """Display name -> value in percent by seed, of rivals whose seeds are all finished."""
-    found = {}
-    for display, mine in rows.groupby("display", sort=False):
-        values = 100 * mine.set_index("seed")[criterion]
-        if values.notna().all() and not is_ceiling(mine["privileges"].iloc[0]):
-            found[str(display)] = values
-    return found
+def _is_complete_rival(rows: pd.DataFrame, criterion: str) -> pd.Series:
+    whole = rows.groupby("label")[criterion].transform(lambda values: values.notna().all())
+    return whole.astype(bool) & ~rows["privileges"].map(is_ceiling)
 
 
-def _of_group(values: Mapping[str, pd.Series]) -> str:
-    best = max(values, key=lambda name: values[name].mean())
-    close, seeds = [], len(values[best])
-    for name, mine in values.items():
-        differences = (values[best] - mine).dropna()
+def _of_group(rows: pd.DataFrame, criterion: str) -> str:
+    by_label = {str(label): mine for label, mine in rows.groupby("label", sort=False)}
+    best = max(by_label, key=lambda label: by_label[label][criterion].mean())
+    same = paired.not_told_apart(rows, criterion, best)
+    close = []
+    for label in (label for label in by_label if label in same):
+        differences = 100 * paired.pairs(by_label[label], by_label[best], criterion)
         mean, half = float(differences.mean()), half_width(differences.tolist())
-        if name != best and mean - half <= 0:
-            span = f", {-mean - half:+.1f} to {-mean + half:+.1f}" if math.isfinite(half) else ""
-            close.append(f"{name} ({-mean:+.1f}{span})")
-    first = f"{best} has the best mean ({values[best].mean():.1f}, {counted(seeds, 'seed')})"
+        span = f", {mean - half:+.1f} to {mean + half:+.1f}" if math.isfinite(half) else ""
+        close.append(f"{_name(by_label[label])} ({mean:+.1f}{span})")
+    top, seeds = 100 * by_label[best][criterion].mean(), len(by_label[best])
+    first = f"{_name(by_label[best])} has the best mean ({top:.1f}, {counted(seeds, 'seed')})"
     if not close:
         return f"{first} and is told apart from every other."
-    rest = len(values) - 1 - len(close)
+    rest = len(by_label) - 1 - len(close)
     others = f"; the other {rest} are" if rest > 1 else "; the other one is" * rest
     return f"{first}; not told apart from it: {', '.join(close)}{others}{' worse' * bool(rest)}."
+
+
+def _name(rows: pd.DataFrame) -> str:
+    return str(rows["display"].iloc[0])
 
 
 def cost(records: Sequence[Mapping]) -> str:
@@ -87,8 +88,8 @@ def text(frame: pd.DataFrame, criteria: Sequence[str], records: Sequence[Mapping
     """All sentences as a list in Markdown."""
     lines = [line for name in criteria for line in sentences(frame, name)]
     what = (
-        f"Told apart: the {100 * LEVEL:.0f} % t interval of the paired difference over seeds "
-        "leaves out 0 (in brackets the difference in points and its interval); no correction for "
-        "the number of pairs."
+        f"Told apart: by the paired t test over seeds at {100 * (1 - LEVEL):.0f} %, corrected by "
+        "Holm for the methods of the sentence; in brackets the difference in points and its "
+        f"{100 * LEVEL:.0f} % t interval, which is not corrected."
     )
     return "".join(f"- {line}\n" for line in [*lines, what, cost(records)])
