@@ -47,7 +47,7 @@ function chart(options, series) {
 }
 
 function drawSeries(root, one, x, y, { joined, upright }) {
-  const stroke = one.look.colour || "var(--grey)";
+  const stroke = colourOf(one.look);
   const told = one.points.filter(([px, py]) => Number.isFinite(px) && Number.isFinite(py));
   const points = told.map(([px, py, words]) =>
     ({ x: x(px), y: y(py), text: `${one.name}: ${words}` }));
@@ -100,6 +100,11 @@ function listen(root, points) {
   });
   root.addEventListener("pointerleave", hideTip);
 }
+
+const colourOf = (look) => look.colour || "var(--grey)";
+const legend = (series) => el("div", { class: "legend" }, series.map(({ name, look }) =>
+  el("span", null, svg("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" }, svg("path", {
+    class: "line", d: "M0 5H26", stroke: colourOf(look), "stroke-dasharray": look.dash })), name)));
 
 // Curves over epochs: lines are {name, look, epochs, values in [0, 1]}.
 function curveChart(title, lines) {

@@ -14,14 +14,18 @@ from analysis import findings, frames, notes
 from analysis.criteria import CRITERIA, DEFAULT, METRICS
 from analysis.records import Study
 from analysis.report_page import again, entries, seed_words
+from analysis.report_page.curves import CURVES
 from analysis.style import COLOURS
 
 MANY = 10
-"""Methods from which on a figure leaves all but a few grey."""
+"""Methods from which on a figure leaves all but a few grey, and settings from which on sentences
+are made for accuracy alone."""
+SETTING = ["dataset", "noise_slug"]
 MOST_COLOURED = 8
 SHORT = 20
 """Letters from which on a name beside a figure is cut off."""
 REFERENCE = "cross_entropy"
+ONLY_ACCURACY = "Of so many settings, sentences are made for test accuracy alone."
 NOTHING = "Nothing can be compared yet: no setting has two methods with all their seeds finished."
 
 
@@ -41,27 +45,25 @@ def payload(
     criteria = entries.present(frame) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
     settings, methods = _settings(frame), _methods(frame)
-    shared = {"protocols": entries.Shared(), "origins": entries.Shared()}
     file, is_there = again.study_file(study, named)
-    step, found = entries.stride(study), []
-    places = {(s["dataset"], s["slug"]): k for k, s in enumerate(settings)}
-    labels = {method["label"]: k for k, method in enumerate(methods)}
-    for (dataset, slug, label), rows in frame.groupby(
-        ["dataset", "noise_slug", "label"], sort=False
-    ):
-        cells = [study.cells[k] for k in rows.index]
+    groups = [rows for _, rows in frame.groupby([*SETTING, "label"], sort=False)]
+    common, found = entries.Entries(study, criteria, len(groups)), []
+    places = [(setting["dataset"], setting["slug"]) for setting in settings]
+    labels = [method["label"] for method in methods]
+    for rows in groups:
+        cells, first = [study.cells[k] for k in rows.index], rows.iloc[0]
         of_metrics = {metric: whole.loc[rows.index] for metric, whole in shown.items()}
-        of_metrics = {"accuracy": rows} | of_metrics
-        each = entries.entry(study, cells, of_metrics, criteria, step, shared)
-        each |= {"method": labels[label], "setting": places[dataset, slug]}
+        each = common.entry(cells, {"accuracy": rows} | of_metrics)
+        each["method"] = labels.index(first["label"])
+        each["setting"] = places.index((first["dataset"], first["noise_slug"]))
         found.append(each | {"command": again.command(study, file, cells[0])})
     _colour(methods, found, reference or REFERENCE, highlight, criteria[0])
     return {
         "study": study.name,
         "criteria": [_criterion(name) for name in criteria],
         "metrics": [{"id": name, "words": METRICS[name]} for name in shown],
-        "curves": entries.CURVES,
-        "every": step,
+        "curves": CURVES,
+        "every": common.stride,
         "methods": methods,
         "settings": settings,
         "groups": _groups(methods),
@@ -69,8 +71,8 @@ def payload(
         "families": _families(settings),
         "seed_head": seed_words.head(criteria),
         "findings": _findings(shown, criteria),
-        "protocols": shared["protocols"].values,
-        "origins": shared["origins"].values,
+        "protocols": common.protocols.values,
+        "origins": common.origins.values,
         "file": file,
         "file_is_there": is_there,
     }
@@ -85,7 +87,7 @@ def _criterion(name: str) -> dict[str, str]:
 def _settings(frame: pd.DataFrame) -> list[dict[str, Any]]:
     several = frame["dataset"].nunique() > 1
     found = []
-    for (dataset, slug), rows in frame.groupby(["dataset", "noise_slug"], sort=False):
+    for (dataset, slug), rows in frame.groupby(SETTING, sort=False):
         noise = rows["noise_display"].iloc[0]
         rate = rows["rate"].dropna()
         found.append(
@@ -189,9 +191,12 @@ def _winners(
 def _findings(
     shown: Mapping[str, pd.DataFrame], criteria: Sequence[str]
 ) -> dict[str, dict[str, list[str]]]:
-    """Criterion -> metric -> sentences."""
+    """Criterion -> metric -> sentences; of many settings only those of accuracy."""
+    several = next(iter(shown.values())).groupby(SETTING).ngroups > MANY
+    made = {"accuracy": shown["accuracy"]} if several and "accuracy" in shown else shown
     return {
-        name: {m: findings.sentences(frame, name) or [NOTHING] for m, frame in shown.items()}
+        name: {metric: [ONLY_ACCURACY] for metric in shown}
+        | {m: findings.sentences(frame, name) or [NOTHING] for m, frame in made.items()}
         for name in criteria
     }
 

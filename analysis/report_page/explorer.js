@@ -1,21 +1,19 @@
 // What opens when an entry of a table is chosen.
-const SEED_LOOKS = ["currentColor", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#56B4E9"]
-  .map((colour) => ({ colour }));
+const SEED_COLOURS = ["currentColor", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#56B4E9"];
 
 const terms = (pairs) => el("dl", { class: "facts" }, pairs.map(([term, text]) =>
   el("div", null, el("dt", null, term), el("dd", null, text))));
 
 function seedCurves(entry) {
-  const finished = entry.seeds.filter((seed) => seed.curves);
+  const finished = entry.seeds.filter((seed) => seed.curves).map(({ seed, curves }, k) => (
+    { name: `seed ${seed}`, look: { colour: SEED_COLOURS[k % SEED_COLOURS.length] }, curves }));
   const figures = Object.entries(data.curves).map(([name, words]) => {
-    const lines = finished.filter((seed) => seed.curves[name]).map(({ seed, curves }, k) => ({
-      name: `seed ${seed}`, look: SEED_LOOKS[k % SEED_LOOKS.length],
-      epochs: curves.epoch, values: curves[name],
-    }));
+    const lines = finished.filter(({ curves }) => curves[name])
+      .map((seed) => ({ ...seed, epochs: seed.curves.epoch, values: seed.curves[name] }));
     return lines.length ? curveChart(words, lines) : null;
   });
-  return figures.some(Boolean) ? el("div", { class: "charts" }, figures)
-    : el("p", null, "No seed has curves.");
+  return figures.some(Boolean) ? [legend(finished), el("div", { class: "charts" }, figures)]
+    : [el("p", null, "No seed has curves.")];
 }
 
 function confusion(entry, criterion) {
@@ -37,11 +35,9 @@ function confusion(entry, criterion) {
     ["true", ...counts.matrix.map((_, k) => String(k))], rows, "confusion");
 }
 
-function commands(entry) {
-  const seeds = entry.seeds.map((seed) => `${entry.command} --only seed=${seed.seed}`);
-  return [el("pre", null, entry.command),
-    el("details", null, el("summary", null, "One seed"), el("pre", null, seeds.join("\n")))];
-}
+const commands = (entry) => [el("pre", null, entry.command),
+  el("details", null, el("summary", null, "One seed"), el("pre", null,
+    entry.seeds.map(({ seed }) => `${entry.command} --only seed=${seed}`).join("\n")))];
 
 function origins(entry) {
   const of = (origin) => entry.seeds.filter((each) => each.origin === origin);
@@ -52,7 +48,7 @@ function origins(entry) {
 }
 
 const logs = (entry) => entry.seeds.filter((seed) => seed.details || seed.log).map((seed) =>
-  el("details", null, el("summary", null, `Seed ${seed.seed}: ${seed.reason}`),
+  el("details", null, el("summary", null, `Seed ${seed.seed}: ${seed.row[1]}`),
     ...[seed.details, seed.log].filter(Boolean).map((text) => el("pre", null, text))));
 
 function openEntry(place, { criterion }) {
@@ -62,9 +58,9 @@ function openEntry(place, { criterion }) {
     `${data.methods[entry.method].name}: ${data.settings[entry.setting].name}`;
   byId("explorer-body").replaceChildren(
     tableOf("Seeds: test accuracy in %", data.seed_head, entry.seeds.map((seed) => seed.row)),
-    ...part("Failures", ...logs(entry)),
+    ...part("Logs", ...logs(entry)),
     ...part("Make it again", ...commands(entry)),
-    ...part("Curves of each seed", seedCurves(entry)),
+    ...part("Curves of each seed", ...seedCurves(entry)),
     ...part(`Confusion matrix, ${byId("criterion").selectedOptions[0].textContent}`,
       confusion(entry, criterion)),
     ...part("Configuration", terms([...entry.config, ...data.protocols[entry.protocol]])),

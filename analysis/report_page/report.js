@@ -71,11 +71,14 @@ function sortBy(head) {
 }
 
 function words(now) {
-  const [metric, criterion] = ["metric", "criterion"].map((id) => byId(id).selectedOptions[0].title);
+  const [metric, criterion] = ["metric", "criterion"]
+    .map((id) => byId(id).selectedOptions[0].title);
   const shown = data.methods.filter((_, k) => inGroup(k, now)).length;
   return `${metric} in %, ${criterion}. ${shown} of ${data.methods.length} methods shown.`;
 }
 
+const told = ([text, , low, high, , seeds]) => `${text}${low === null ? ""
+  : `, 95 % interval ${low.toFixed(1)} to ${high.toFixed(1)}`}, seeds: ${seeds}`;
 const empty = (title) =>
   el("figure", null, el("figcaption", null, title), el("p", null, "Nothing to show yet."));
 const entriesOf = (setting, now) => data.entries.filter((entry) =>
@@ -87,8 +90,9 @@ function settingCharts(now) {
     const mine = entriesOf(k, now).filter((entry) => valueOf(entry, now));
     mine.sort((a, b) => valueOf(b, now)[1] - valueOf(a, now)[1]);
     const series = mine.map((entry, place) => {
-      const [, mean, low, high, , told] = valueOf(entry, now);
-      return { ...ofMethod(entry.method), points: [[mean, -place, told, low, high]] };
+      const value = valueOf(entry, now);
+      return { ...ofMethod(entry.method),
+        points: [[value[1], -place, told(value), value[2], value[3]]] };
     });
     if (!series.length) return empty(setting.name);
     const [low, high] = rangeOf(series.flatMap(({ points: [[x, , , ...ends]] }) => [x, ...ends]));
@@ -108,9 +112,8 @@ function rateCharts(now) {
         const entry = entriesOf(k, now).find((each) => each.method === method);
         const value = entry && valueOf(entry, now);
         if (!value) return [];
-        const [, mean, low, high, , told] = value;
         const { rate, noise } = data.settings[k];
-        return [[rate, mean, `${noise}: ${told}`, low, high]];
+        return [[rate, value[1], `${noise}: ${told(value)}`, value[2], value[3]]];
       }) })).filter((one) => one.points.length);
     if (!series.length) return empty(family.name);
     const points = series.flatMap((one) => one.points);
@@ -133,14 +136,11 @@ function curveCharts(now) {
   });
 }
 
-function legend(now) {
-  const mark = (colour, dash) => svg("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" },
-    svg("path", { class: "line", d: "M0 5H26", stroke: colour, "stroke-dasharray": dash || null }));
-  const shown = data.methods.filter((method, k) => inGroup(k, now));
-  const items = shown.filter((method) => method.colour)
-    .map((method) => el("span", null, mark(method.colour, method.dash), method.name));
-  const grey = shown.filter((method) => !method.colour).length;
-  return grey ? [...items, el("span", null, mark("var(--grey)"), `${grey} others`)] : items;
+function legendOf(now) {
+  const shown = data.methods.map((_, k) => ofMethod(k)).filter((_, k) => inGroup(k, now));
+  const grey = shown.filter(({ look }) => !look.colour);
+  return legend([...shown.filter(({ look }) => look.colour),
+    ...(grey.length ? [{ name: `${grey.length} others`, look: {} }] : [])]);
 }
 
 function show() {
@@ -149,7 +149,7 @@ function show() {
   byId("findings").replaceChildren(
     ...data.findings[now.criterion][now.metric].map((text) => el("li", null, text)));
   byId("shown").textContent = words(now);
-  byId("legend").replaceChildren(...legend(now));
+  byId("legend").replaceChildren(legendOf(now));
   byId("settings").replaceChildren(...settingCharts(now));
   byId("rates").replaceChildren(...rateCharts(now));
   byId("curves").replaceChildren(...curveCharts(now));

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from analysis import records
+from analysis import report as report_command
 from analysis.notes import NOTHING
-from analysis.report_page import page as report_page
+from analysis.report_page import curves
 from runners.commands.arguments import run_parser
 from runners.study.grid import select
-from tests.helpers.browser import CHROMIUM, visit
+from runners.system.errors import UserError
 from tests.helpers.records import (
     ASYMMETRIC,
-    CLEAN,
     HARDER,
     METHODS,
     SYMMETRIC,
@@ -31,60 +28,7 @@ from tests.helpers.records import (
     record,
     write_study,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
-EVIL = "<img src=x onerror=document.title='taken'></script><script>document.title='taken'</script>"
-
-
-def report(folder: Path, *arguments: str) -> tuple[str, subprocess.CompletedProcess[str]]:
-    """The page that the command line writes, and what it prints."""
-    command = [sys.executable, str(ROOT / "analysis" / "report.py"), str(folder), *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    page = folder / "report.html"
-    return (page.read_text(encoding="utf-8") if page.is_file() else ""), run
-
-
-def made(folder: Path, *highlight: str) -> str:
-    """The same page, made in this process."""
-    return report_page.render(records.load(folder), None, highlight, None)
-
-
-def data_of(page: str) -> dict:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    return json.loads(found[1])
-
-
-def shown(page: str) -> str:
-    """What a reader sees of a page without its data and script."""
-    text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", text).split()))
-
-
-def half_finished(folder: Path, **changes) -> Path:
-    """Four methods under four settings with two seeds; some cells missing, failed or stale."""
-    cells, finished, epochs = [], [], {}
-    for noise in (CLEAN, SYMMETRIC, HARDER, ASYMMETRIC):
-        for place, method in enumerate(("cross_entropy", "gce", "co_teaching", "fine_tune")):
-            for seed in range(2):
-                cells.append(planned := cell(method, noise, seed, **changes))
-                if noise == ASYMMETRIC and method in ("co_teaching", "fine_tune"):
-                    continue
-                if noise == SYMMETRIC and method == "co_teaching" and seed:
-                    continue
-                last = 0.7 + 0.03 * place + 0.01 * seed - 0.2 * noise.get("rate", 0)
-                counts = [[8 - place, 2 + place], [1, 9]]
-                finished.append(record(planned, last, last + 0.05, confusion={"last": counts}))
-                epochs[planned["key"]] = epoch_lines(planned, last, last + 0.06)
-    write_study(folder, cells, finished, epochs)
-    failed = (
-        folder
-        / "cells"
-        / next(c["name"] for c in cells if c["label"] == "fine_tune" and c["noise"] == ASYMMETRIC)
-    )
-    failed.mkdir()
-    said = {"reason": "RuntimeError: no luck", "details": "Traceback", "log_tail": ["last words"]}
-    (failed / "failed.json").write_text(json.dumps(said))
-    return folder
+from tests.helpers.reports import EVIL, ROOT, data_of, half_finished, made, report, shown
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +134,8 @@ def test_suspects_are_listed_up_to_fifty(tmp_path):
 def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, monkeypatch):
     cells, finished, epochs = [], [], {}
     protocol = {"network": "small_cnn", "epochs": 60, "batch_size": 128, "clean_subset": 250}
-    monkeypatch.setattr(report_page.data.entries, "MOST_VALUES", 20_000)
+    monkeypatch.setattr(curves, "MOST_VALUES", 0)
+    monkeypatch.setattr(curves, "LEAST_VALUES", 20_000)
     for number in range(30):
         monkeypatch.setitem(METHODS, f"m{number}", (f"Method {number}", [], {"k": number}))
         for noise in (SYMMETRIC, HARDER, ASYMMETRIC):
@@ -210,93 +155,27 @@ def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, m
     assert all(value == round(value, 4) for value in curve["test"])
 
 
-def test_a_method_that_the_study_lacks_is_a_mistake(study):
-    _, run = report(study, "--highlight", "gcee")
-    assert run.returncode == 2
-    assert run.stderr.startswith("report.py: --highlight: 'gcee' is no method of study half; did")
-    assert "did you mean gce? allowed are cross_entropy, gce, co_teaching, fine_tune" in run.stderr
+def test_a_method_that_the_study_lacks_is_a_mistake(study, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["report.py", str(study), "--highlight", "gcee"])
+    with pytest.raises(UserError, match="'gcee' is no method of study half; did you mean gce"):
+        report_command.main()
 
 
-CLICKS = """
-const $ = (selector) => document.querySelector(selector);
-const column = (k) => [...$(".results").tBodies[0].rows].filter((row) => !row.hidden)
-  .map((row) => row.cells[k].querySelector(".value").textContent);
-const choose = (id, value) => { const s = document.getElementById(id); s.value = value;
-  s.dispatchEvent(new Event("change")); };
-const found = { overflow: document.documentElement.scrollWidth - innerWidth };
-found.start = column(2);
-found.best = [...document.querySelectorAll(".best .value")].map((each) => each.textContent);
-const head = $(".results thead").rows[0].cells[2];
-head.querySelector("button").click();
-found.down = [head.ariaSort, column(2)];
-head.querySelector("button").click();
-found.up = [head.ariaSort, column(2)];
-choose("criterion", "noisy_val");
-found.other = column(2);
-found.words = $("#shown").textContent;
-choose("criterion", "last"); choose("metric", "worst_class");
-found.worst = column(1);
-choose("metric", "accuracy"); choose("group", "with clean images");
-found.filtered = [...$(".results").tBodies[0].rows].filter((row) => !row.hidden).length;
-choose("group", "");
-found.charts = ["settings", "rates", "curves"].map((id) =>
-  document.querySelectorAll(`#${id} svg.chart`).length);
-const series = $("#settings .series");
-series.focus();
-found.tip = $("#tip").hidden ? "" : $("#tip").textContent;
-const line = $("#rates .series");
-line.focus();
-line.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
-found.next = $("#tip").textContent;
-line.blur();
-found.gone = $("#tip").hidden;
-found.opened = [];
-for (const entry of document.querySelectorAll(".entry")) {
-  entry.click();
-  found.opened.push([$("#explorer").open, $("#explorer-title").textContent]);
-  if (entry.dataset.entry === "4") {  // cross-entropy under symmetric noise 0.4
-    found.body = $("#explorer-body").textContent;
-    found.drawn = document.querySelectorAll("#explorer svg.chart").length;
-    found.wide = $("#explorer").scrollWidth - $("#explorer").clientWidth;
-  }
-  $("#close").click();
-}
-found.closed = !$("#explorer").open;
-return found;
-"""
+def test_a_study_named_by_its_file_is_made_again_by_that_file(study, tmp_path, monkeypatch):
+    file = tmp_path / "mine.yaml"
+    file.write_text("study: half\n")
+    words = ["report.py", str(file), "--results", str(study.parent), "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    report_command.main()
+    payload = data_of((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert shlex.split(payload["entries"][0]["command"])[2] == str(file)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-@pytest.mark.parametrize("width", [1280, 360])
-def test_everything_on_the_page_works_in_a_browser(study, page, width):
-    seen = visit(study / "report.html", CLICKS, width=width)
-    assert seen["errors"] == [] and seen["requests"] == []
-    found = seen["found"]
-    assert found["overflow"] <= 0 and found["wide"] <= 0
-    assert found["start"] == ["62.5 ± 0.7", "65.5 ± 0.7", "68.0", "71.5 ± 0.7"]
-    assert "71.5 ± 0.7" in found["best"] and "68.0" not in found["best"]
-    assert found["down"] == ["descending", found["start"][::-1]]
-    assert found["up"] == ["ascending", found["start"]]
-    assert found["other"] == ["67.5 ± 0.7", "70.5 ± 0.7", "73.0", "76.5 ± 0.7"]
-    assert "best noisy-validation accuracy" in found["words"]
-    assert found["worst"] == ["50.0 ± 0.0", "60.0 ± 0.0", "70.0 ± 0.0", "80.0 ± 0.0"]
-    assert found["filtered"] == 1
-    assert found["charts"] == [4, 1, 4]
-    assert found["tip"] == "Fine-tuneᶜ: 79.5 ± 0.7, 95 % interval 73.1 to 85.9, 2 seeds"
-    assert found["next"].startswith("Cross-entropy: Symmetric 0.4: 62.5 ± 0.7")
-    assert found["gone"] and found["closed"]
-    assert len(found["opened"]) == 16 and all(is_open for is_open, _ in found["opened"])
-    assert found["drawn"] == 4
-    for words in ("62.0 (epoch 12)", "seed=1", "small_cnn", "code-of-today"):
-        assert words in found["body"]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_names_of_people_run_nothing_in_a_browser(tmp_path):
-    cells = [cell("gce", SYMMETRIC, 0, display=EVIL, noise_display=EVIL, hparams={EVIL: EVIL})]
-    folder = write_study(tmp_path / "s", cells, [record(cells[0], 0.8)])
-    (folder / "report.html").write_text(made(folder), encoding="utf-8")
-    script = """document.querySelector(".entry").click();
-      return [document.title, document.images.length, document.querySelector("#explorer").open]"""
-    seen = visit(folder / "report.html", script)
-    assert seen == {"found": ["s: report", 0, True], "errors": [], "requests": []}
+def test_the_end_of_a_log_is_shown_where_there_is_one(tmp_path):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
+    folder = write_study(tmp_path / "s", cells, [record(each, 0.8) for each in cells])
+    lines = "".join(f"line {number}\n" for number in range(50))
+    (folder / "cells" / cells[1]["name"] / "log.txt").write_text(lines)
+    first, second = data_of(made(folder))["entries"][0]["seeds"]
+    assert "log" not in first
+    assert second["log"].splitlines() == [f"line {number}" for number in range(40, 50)]
