@@ -19,8 +19,10 @@ CURVES = {
 MOST_VALUES, LEAST_VALUES, VALUES_OF_A_CELL = 150_000, 50_000, 30
 """Numbers that all curves of a page may have together, 7 bytes each: fewer the more cells there
 are, since all else that is said of a cell takes room too."""
+FEWEST_POINTS = 8
 MOST_COUNTS = 200_000
 """Numbers that all confusion matrices of a page may have together."""
+MOST_PAIRS = 6
 MOST_CLASSES = 20
 """Classes up to which a confusion matrix is shown whole; of more, the largest confusions are."""
 
@@ -32,11 +34,19 @@ def rounded(value: Any, digits: int = 4) -> float | None:
     return round(float(value), digits)
 
 
-def stride(study: Study) -> int:
-    """Every how many epochs a curve has a point, so that all curves together stay small."""
-    epochs = sum(cell["protocol"].get("epochs") or 0 for cell in study.cells)
+def room(study: Study) -> tuple[int, bool]:
+    """Every how many epochs a curve has a point, and whether each seed has curves of its own.
+
+    So many that all curves together stay small; where those of a seed would have fewer than
+    `FEWEST_POINTS`, only means over seeds have some.
+    """
     most = max(LEAST_VALUES, MOST_VALUES - VALUES_OF_A_CELL * len(study.cells))
-    return max(1, math.ceil(epochs * len(CURVES) / most))
+    lengths = [int(cell["protocol"].get("epochs") or 0) for cell in study.cells]
+    step = max(1, math.ceil(sum(lengths) * len(CURVES) / most))
+    if min(max(lengths), FEWEST_POINTS) * step <= max(lengths):
+        return step, True
+    seeds = len({cell["seed"] for cell in study.cells})
+    return max(1, math.ceil(sum(lengths) * len(CURVES) / seeds / most)), False
 
 
 def curves(study: Study, cell: Mapping[str, Any], step: int) -> dict[str, list] | None:
@@ -97,7 +107,7 @@ def confusions(
             found[name] = {"matrix": total.tolist()}
             continue
         wrong = total - np.diag(np.diag(total))
-        places = np.argsort(-wrong, axis=None, kind="stable")[:10]
+        places = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
         pairs = [np.unravel_index(place, wrong.shape) for place in places]
         found[name] = {"largest": [[int(t), int(p), int(wrong[t, p])] for t, p in pairs]}
     return found

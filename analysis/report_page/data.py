@@ -45,25 +45,22 @@ def payload(
     criteria = entries.present(frame) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
     settings, methods = _settings(frame), _methods(frame)
-    file, is_there = again.study_file(study, named)
-    groups = [rows for _, rows in frame.groupby([*SETTING, "label"], sort=False)]
-    common, found = entries.Entries(study, criteria, len(groups)), []
     places = [(setting["dataset"], setting["slug"]) for setting in settings]
-    labels = [method["label"] for method in methods]
-    for rows in groups:
-        cells, first = [study.cells[k] for k in rows.index], rows.iloc[0]
-        of_metrics = {metric: whole.loc[rows.index] for metric, whole in shown.items()}
-        each = common.entry(cells, {"accuracy": rows} | of_metrics)
-        each["method"] = labels.index(first["label"])
-        each["setting"] = places.index((first["dataset"], first["noise_slug"]))
-        found.append(each | {"command": again.command(study, file, cells[0])})
+    file, is_there = again.study_file(study, named)
+    common, found = _entries(study, shown, criteria, frame)
+    for each in found:
+        mine = frame.loc[each.pop("first")]
+        each["method"] = [method["label"] for method in methods].index(mine["label"])
+        each["setting"] = places.index((mine["dataset"], mine["noise_slug"]))
+        each["command"] = again.command(study, file, mine)
     _colour(methods, found, reference or REFERENCE, highlight, criteria[0])
     return {
         "study": study.name,
         "criteria": [_criterion(name) for name in criteria],
         "metrics": [{"id": name, "words": METRICS[name]} for name in shown],
         "curves": CURVES,
-        "every": common.stride,
+        "every": common.room[0],
+        "seed_curves": common.room[1],
         "methods": methods,
         "settings": settings,
         "groups": _groups(methods),
@@ -76,6 +73,21 @@ def payload(
         "file": file,
         "file_is_there": is_there,
     }
+
+
+def _entries(
+    study: Study, shown: Mapping[str, pd.DataFrame], criteria: Sequence[str], frame: pd.DataFrame
+) -> tuple[entries.Entries, list[dict[str, Any]]]:
+    """One entry for every method in a setting, with the number of its `first` cell."""
+    groups = [rows for _, rows in frame.groupby([*SETTING, "label"], sort=False)]
+    common = entries.Entries(study, criteria, len(groups))
+    found = []
+    for rows in groups:
+        cells = [study.cells[k] for k in rows.index]
+        of_metrics = {metric: whole.loc[rows.index] for metric, whole in shown.items()}
+        made = common.entry(cells, {"accuracy": rows} | of_metrics)
+        found.append(made | {"first": rows.index[0]})
+    return common, found
 
 
 def _criterion(name: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from analysis.criteria import CRITERIA, METRICS
 from analysis.findings import half_width
 from analysis.records import Study
 from analysis.report_page import seed_words
-from analysis.report_page.curves import confusions, curves, mean_curves, rounded, stride
+from analysis.report_page.curves import confusions, curves, mean_curves, room, rounded
 from analysis.report_page.states import state
 from analysis.seed_statistics import summary
 
@@ -81,9 +81,9 @@ class Entries:
     origins: Shared = field(default_factory=Shared)
 
     @functools.cached_property
-    def stride(self) -> int:
-        """Every how many epochs a curve has a point."""
-        return stride(self.study)
+    def room(self) -> tuple[int, bool]:
+        """See `curves.room`."""
+        return room(self.study)
 
     def entry(
         self, cells: Sequence[Mapping[str, Any]], rows: Mapping[str, pd.DataFrame]
@@ -103,6 +103,9 @@ class Entries:
             if done
         ]
         records = [self.study.records[cell["key"]] for cell, _ in counting]
+        drawn = [seed["curves"] for _, seed in counting if "curves" in seed]
+        if not self.room[1]:
+            seeds = [{k: v for k, v in seed.items() if k != "curves"} for seed in seeds]
         return {
             "values": values(rows, self.criteria),
             "done": len(counting),
@@ -110,7 +113,7 @@ class Entries:
             "stale": bool(accuracies["stale"].any()),
             "failed": sum(seed["state"] == "failed" for seed in seeds),
             "seeds": seeds,
-            "curves": mean_curves([seed["curves"] for _, seed in counting if "curves" in seed]),
+            "curves": mean_curves(drawn),
             "confusions": confusions(records, self.criteria, self.count),
             "config": seed_words.config(cells[0]),
             "protocol": self.protocols.number(seed_words.terms(cells[0]["protocol"])),
@@ -121,7 +124,7 @@ class Entries:
         record = self.study.records.get(cell["key"])
         if record:
             seed["origin"] = self.origins.number(seed_words.origin(record))
-            if mine := curves(self.study, cell, self.stride):
+            if mine := curves(self.study, cell, self.room[0]):
                 seed["curves"] = mine
         return seed | {"row": seed_words.row(seed, record, row, self.criteria)}
 

@@ -13,7 +13,7 @@ function seedCurves(entry) {
     return lines.length ? curveChart(words, lines) : null;
   });
   return figures.some(Boolean) ? [legend(finished), el("div", { class: "charts" }, figures)]
-    : [el("p", null, "No seed has curves.")];
+    : [el("p", null, "This page has no curves of these seeds.")];
 }
 
 function confusion(entry, criterion) {

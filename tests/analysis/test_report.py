@@ -155,6 +155,16 @@ def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, m
     assert all(value == round(value, 4) for value in curve["test"])
 
 
+def test_where_there_is_no_room_only_means_have_curves_and_the_page_says_so(study, monkeypatch):
+    monkeypatch.setattr(curves, "MOST_VALUES", 0)
+    monkeypatch.setattr(curves, "LEAST_VALUES", 300)
+    text = made(study)
+    assert "Curves of single seeds are left out for the same reason." in shown(text)
+    first = data_of(text)["entries"][0]
+    assert first["curves"]["epoch"] == [1, 4, 7, 10, 12]
+    assert not any("curves" in seed for seed in first["seeds"])
+
+
 def test_a_method_that_the_study_lacks_is_a_mistake(study, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["report.py", str(study), "--highlight", "gcee"])
     with pytest.raises(UserError, match="'gcee' is no method of study half; did you mean gce"):
