@@ -1,0 +1,1 @@
+"""The page that `analysis/report.py` writes: data, words, template, style and script."""

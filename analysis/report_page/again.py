@@ -1,0 +1,68 @@
+"""How each cell is made again: the study file and the command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from analysis.command import ROOT
+from analysis.records import Study
+
+ELSEWHERE = "again"
+"""Results folder of a command: in the old one a finished cell is skipped."""
+
+
+def study_file(study: Study, named: Path | None) -> tuple[str, bool]:
+    """What to name on the command line, and whether there is such a file.
+
+    That which the user named, else one of this checkout that says the same, else a file that the
+    page offers.
+    """
+    if named is not None:
+        return _from_root(named), True
+    for path in sorted([*ROOT.glob("*.yaml"), *ROOT.glob("benchmarks/*.yaml")]):
+        if _says_the_same(path, study):
+            return _from_root(path), True
+    return f"{study.name}.yaml", False
+
+
+def _from_root(path: Path) -> str:
+    whole = path.resolve()
+    return str(whole.relative_to(ROOT)) if whole.is_relative_to(ROOT) else str(path)
+
+
+def _says_the_same(path: Path, study: Study) -> bool:
+    """Whether a file has this study's name, seeds and protocol, as far as it names them."""
+    try:
+        said = YAML(typ="safe", pure=True).load(path)
+        if said["study"] != study.name:
+            return False
+        asked = (said.get("axes") or {}).get("seed")
+        protocol, ours = said.get("protocol") or {}, study.config.get("protocol") or {}
+        axes = getattr(study.config, "get", dict)("axes") or {}
+        same = all(ours.get(name, value) == value for name, value in protocol.items())
+        return same and (asked is None or asked == axes.get("seed", asked))
+    except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def command(study: Study, file: str, cell: Mapping[str, Any]) -> str:
+    """The line that runs one method in one setting again, all its seeds."""
+    only = {"noise": cell["noise_slug"], "method": cell["label"]}
+    if len({other["dataset"] for other in study.cells}) > 1:
+        only = {"dataset": cell["dataset"], **only}
+    words = ["python", "runners/run_grid.py", file]
+    for axis, value in only.items():
+        words += ["--only", f"{axis}={value}"]
+    return shlex.join([*words, "--results", ELSEWHERE])
+
+
+def as_file(study: Study) -> str:
+    """The resolved study file as text; JSON is YAML."""
+    config: dict[str, Any] = {"study": study.name} | study.config
+    return json.dumps(config, indent=1, ensure_ascii=False)

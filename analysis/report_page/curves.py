@@ -1,0 +1,122 @@
+"""Learning curves and confusion matrices as the page has them: rounded, and few enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.records import Study
+
+CURVES = {
+    "test": "test accuracy",
+    "noisy_val": "noisy-validation accuracy",
+    "fits_given": "wrong labels predicted as given (memorised)",
+    "fits_true": "wrong labels predicted as true",
+}
+MOST_VALUES, LEAST_VALUES, VALUES_OF_A_CELL = 150_000, 50_000, 30
+"""Numbers that all curves of a page may have together, 7 bytes each: fewer the more cells there
+are, since all else that is said of a cell takes room too."""
+FEWEST_POINTS = 8
+MOST_COUNTS = 200_000
+"""Numbers that all confusion matrices of a page may have together."""
+MOST_PAIRS = 6
+MOST_CLASSES = 20
+"""Classes up to which a confusion matrix is shown whole; of more, the largest confusions are."""
+
+
+def rounded(value: Any, digits: int = 4) -> float | None:
+    """A number with so many digits; None where it is none, or not finite."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return round(float(value), digits)
+
+
+def room(study: Study) -> tuple[int, bool]:
+    """Every how many epochs a curve has a point, and whether each seed has curves of its own.
+
+    So many that all curves together stay small; where those of a seed would have fewer than
+    `FEWEST_POINTS`, only means over seeds have some.
+    """
+    most = max(LEAST_VALUES, MOST_VALUES - VALUES_OF_A_CELL * len(study.cells))
+    lengths = [int(cell["protocol"].get("epochs") or 0) for cell in study.cells]
+    step = max(1, math.ceil(sum(lengths) * len(CURVES) / most))
+    if min(max(lengths), FEWEST_POINTS) * step <= max(lengths):
+        return step, True
+    seeds = len({cell["seed"] for cell in study.cells})
+    return max(1, math.ceil(sum(lengths) * len(CURVES) / seeds / most)), False
+
+
+def curves(study: Study, cell: Mapping[str, Any], step: int) -> dict[str, list] | None:
+    """`epoch` and the `CURVES` of a finished cell, rounded to 4 digits; None where it has none."""
+    lines = study.epochs(cell)
+    lines = [line for k, line in enumerate(lines) if k % step == 0 or k == len(lines) - 1]
+    if not lines:
+        return None
+    found: dict[str, list] = {"epoch": [line.get("epoch") for line in lines]}
+    for name in CURVES:
+        series = []
+        for line in lines:
+            corrupted = line["memorisation"].get("corrupted_part") or {}
+            series.append(rounded((corrupted if name.startswith("fits") else line).get(name)))
+        if any(value is not None for value in series):
+            found[name] = series
+    return found
+
+
+def mean_curves(of_seeds: Sequence[Mapping[str, list]]) -> dict[str, list] | None:
+    """The mean of the seeds at every epoch that all of them have; None without any."""
+    if not of_seeds:
+        return None
+    epochs = [e for e in of_seeds[0]["epoch"] if all(e in other["epoch"] for other in of_seeds)]
+    found: dict[str, list] = {"epoch": epochs}
+    for name in CURVES:
+        if all(name in other for other in of_seeds):
+            by_epoch = [dict(zip(c["epoch"], c[name], strict=True)) for c in of_seeds]
+            columns = [[seed[epoch] for seed in by_epoch] for epoch in epochs]
+            means = [None if None in c else rounded(sum(c) / len(c)) for c in columns]
+            if any(mean is not None for mean in means):
+                found[name] = means
+    return found
+
+
+def confusions(
+    records: Sequence[Mapping], criteria: Sequence[str], entries: int
+) -> dict[str, dict]:
+    """Criterion -> counts of test images over all seeds; rows are true, columns predicted classes.
+
+    `matrix` where there are few classes, and few matrices on the page, else `largest`: the most
+    frequent confusions as [true class, predicted class, images].
+
+    Args:
+        records: of one method in one setting.
+        criteria: names of those that the study has.
+        entries: how many such methods and settings the page has.
+    """
+    found = {}
+    for name in criteria:
+        counts = [_counts(record["confusion"].get(name)) for record in records]
+        counts = [of_seed for of_seed in counts if of_seed is not None]
+        if not counts or len({c.shape for c in counts}) > 1:
+            continue
+        total = np.sum(counts, axis=0)
+        fit = entries * len(criteria) * total.size <= MOST_COUNTS
+        if len(total) <= MOST_CLASSES and fit:
+            found[name] = {"matrix": total.tolist()}
+            continue
+        wrong = total - np.diag(np.diag(total))
+        places = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
+        pairs = [np.unravel_index(place, wrong.shape) for place in places]
+        found[name] = {"largest": [[int(t), int(p), int(wrong[t, p])] for t, p in pairs]}
+    return found
+
+
+def _counts(confusion: Any) -> np.ndarray | None:
+    try:
+        counts = np.asarray(confusion, np.int64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
+    return counts if square and (counts >= 0).all() else None
