@@ -22,6 +22,11 @@ GROUPS = {
     (): "without clean images or the noise rate",
     ("clean_subset",): "with clean images",
 }
+TOLD_APART = (
+    f"Told apart: by the paired t test over seeds at {100 * (1 - LEVEL):.0f} %, corrected by Holm "
+    "for the methods of the sentence; in brackets the difference in points and its "
+    f"{100 * LEVEL:.0f} % t interval, which is not corrected."
+)
 
 
 def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:
@@ -87,9 +92,4 @@ def cost(records: Sequence[Mapping]) -> str:
 def text(frame: pd.DataFrame, criteria: Sequence[str], records: Sequence[Mapping]) -> str:
     """All sentences as a list in Markdown."""
     lines = [line for name in criteria for line in sentences(frame, name)]
-    what = (
-        f"Told apart: by the paired t test over seeds at {100 * (1 - LEVEL):.0f} %, corrected by "
-        "Holm for the methods of the sentence; in brackets the difference in points and its "
-        f"{100 * LEVEL:.0f} % t interval, which is not corrected."
-    )
-    return "".join(f"- {line}\n" for line in [*lines, what, cost(records)])
+    return "".join(f"- {line}\n" for line in [*lines, TOLD_APART, cost(records)])

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis import frames, notes
-from analysis.findings import LEVEL
+from analysis.findings import LEVEL, TOLD_APART
 from analysis.records import Study
 from analysis.report_page import again, data, facts, states
 
@@ -51,6 +51,7 @@ def render(
         study=study, payload=payload, tables=_tables(payload), facts=facts.facts(study),
         problems=states.problems(payload), sentences=study.sentences(), unread=study.unread,
         notes=_notes(study, payload), level=f"{100 * LEVEL:.0f}",
+        told_apart=TOLD_APART,
         suspects=facts.suspects(study.folder), study_text=again.as_file(study),
         study_link="data:text/plain;charset=utf-8," + urllib.parse.quote(again.as_file(study)),
         elsewhere=again.ELSEWHERE, style=_own("report.css"), script=Markup(code), digest=digest,

@@ -286,7 +286,8 @@ def test_a_packed_line_with_other_spaces_reads_the_same(tmp_path):
     path = folder / "records.jsonl"
     path.write_text(json.dumps(json.loads(path.read_text())) + "\n")
     after = records.load(folder)
-    assert after.records == before.records and after.epochs(planned) == before.epochs(planned)
+    assert after.records == before.records
+    assert after.epochs(planned) == after.epochs(planned) == before.epochs(planned)
 
 
 def test_epochs_of_a_packed_line_that_are_cut_off_leave_the_record(tmp_path):
