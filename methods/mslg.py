@@ -32,12 +32,9 @@ class Hparams(Hyperparameters):
     VISITS: ClassVar[int] = 120 - 44  # of an image in the paper's stage 2
 
     warmup: float = hparam(44 / 120, gt=0, le=1)  # stage 1 as a share of the epochs
-    alpha: float = hparam(
-        0.5, gt=0, le=1000, search=LogUniform(0.005, 50, widened=1)
-    )  # look-ahead rate
-    beta: float = hparam(
-        4000.0, gt=0, le=1e7, search=LogUniform(10, 1e5, widened=1)
-    )  # rate of the labels
+    # Rates of the look-ahead and of the labels. All three ranges rose at their low edge.
+    alpha: float = hparam(0.5, gt=0, le=1000, search=LogUniform(0.005, 50, widened=1))
+    beta: float = hparam(4000.0, gt=0, le=1e7, search=LogUniform(10, 1e5, widened=1))
     gamma: float = hparam(1.0, ge=0, le=100)  # weight of the entropy
     k: float = hparam(10.0, gt=0, le=100)  # K, of the given label in the first logits
     stage2_lr_factor: float = hparam(0.1, gt=0, le=100, search=LogUniform(1e-5, 2, widened=1))
