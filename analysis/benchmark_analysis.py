@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from analysis import command, frames, records
+from analysis import command, frames, studies
 from runners.system.canonical import sha256_of
 
 SOURCE = ROOT / "results" / "reference" / "default"
@@ -37,7 +37,7 @@ def main() -> None:
         make(Path(name), arguments.cells, arguments.epochs)
         size = (Path(name) / "records.jsonl").stat().st_size / 1e6
         print(f"{arguments.cells} cells with {arguments.epochs} epochs: {size:.0f} MB")
-        study = timed("load", lambda: records.load(Path(name)))
+        study = timed("load", lambda: studies.load(Path(name)))
         assert len(study.records) == arguments.cells
         timed("frame of cells", lambda: frames.cells(study))
         timed("frame of epochs", lambda: frames.epochs(study))

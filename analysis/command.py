@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
-from analysis import criteria, records
-from analysis.records import Study
+from analysis import criteria
+from analysis.studies import Study, find, load
 from runners.system.console import safe_streams
 from runners.system.errors import UserError
 from runners.system.names import is_name
@@ -63,7 +63,7 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
             folder.
     """
     named = [folder_of(path, arguments.results) for path in arguments.studies]
-    folders = named or records.find(arguments.results)
+    folders = named or find(arguments.results)
     if not folders:
         raise UserError(
             f"no study found under {arguments.results}: run `python runners/run_grid.py "
@@ -72,7 +72,7 @@ def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Pa
     loaded = []
     for folder in folders:
         try:
-            loaded.append(records.load(folder))
+            loaded.append(load(folder))
         except UserError as error:
             if len(folders) == 1:
                 raise

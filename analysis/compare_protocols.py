@@ -20,7 +20,7 @@ sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 import pandas as pd
 
-from analysis import command, frames, records
+from analysis import command, frames, studies
 from analysis.criteria import CRITERIA
 from analysis.seed_statistics import half_width, summary
 from runners.system.errors import UserError
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not 0 < arguments.margin < 100:
         raise UserError(f"--margin: {arguments.margin:g} is not allowed: must be in (0, 100)")
-    a, b = (records.load(folder) for folder in (arguments.A, arguments.B))
+    a, b = (studies.load(folder) for folder in (arguments.A, arguments.B))
     if differing := _protocol_differences(a.config, b.config):
         print(f"B has other values than A: {', '.join(differing)}")
     both = (frames.cells(study, wanted=[arguments.criterion]) for study in (a, b))

@@ -21,8 +21,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from analysis import command, differences, records
-from analysis.records import Study
+from analysis import command, differences
+from analysis.studies import Study, find, load
 from runners.system.errors import UserError
 
 
@@ -94,12 +94,12 @@ def studies(folder: Path) -> dict[str, Study]:
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    places = [folder] if is_study(folder) else records.find(folder)
+    places = [folder] if is_study(folder) else find(folder)
     if not places:
         raise UserError(f"{folder} is no study folder and holds none")
     by_name: dict[str, Study] = {}
     for place in places:
-        study = records.load(place, fingerprint=lambda _: None)  # what is stale does not matter
+        study = load(place, fingerprint=lambda _: None)  # what is stale does not matter
         if study.name in by_name:
             raise UserError(f"{folder}: two of its studies have the name {study.name}")
         by_name[study.name] = study

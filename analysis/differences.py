@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis import failures, samples
-from analysis.records import Study
+from analysis.studies import Study
 
 # what two runs of the same cell may differ in
 NOT_RESULTS = frozenset(

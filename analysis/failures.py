@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from analysis.records import Study
+from analysis.studies import Study
 from runners.system.console import plain
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 import datasets.noise
 from analysis import criteria, failures, label_wave
-from analysis.records import Study
+from analysis.studies import Study
 
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from analysis import command, findings, frames, records
-from analysis.records import Study
+from analysis import command, findings, frames
+from analysis.studies import Study, load
 from runners.system.console import counted
 from runners.system.errors import UserError
 from runners.system.files import write_text
@@ -44,10 +44,10 @@ def page(folder: Path) -> str:
     Raises:
         UserError: the folder holds no study.
     """
-    studies = [records.load(path.parent) for path in sorted(folder.glob("*/study.json"))]
-    if not studies:
+    found = [load(path.parent) for path in sorted(folder.glob("*/study.json"))]
+    if not found:
         raise UserError(f"--results {folder}: holds no study: must be a folder of packed studies")
-    return "\n".join([HEAD, *map(section, studies)])
+    return "\n".join([HEAD, *map(section, found)])
 
 
 def section(study: Study) -> str:

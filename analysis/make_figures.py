@@ -13,7 +13,7 @@ sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 import pandas as pd
 
 from analysis import command, figures, frames, style
-from analysis.records import Study
+from analysis.studies import Study
 
 MOST_METHODS = 12
 """Methods in one figure; a study of more has several of each kind, numbered."""

@@ -27,7 +27,7 @@ from analysis import (
     rankings,
     tables,
 )
-from analysis.records import Study
+from analysis.studies import Study
 from runners.system.errors import UserError
 from runners.system.files import write_text
 

@@ -19,8 +19,8 @@ sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 import numpy as np
 
-from analysis import command, records, samples
-from analysis.records import Study
+from analysis import command, samples, studies
+from analysis.studies import Study
 from runners.system.canonical import SCHEMA
 from runners.system.console import counted
 from runners.system.errors import UserError
@@ -38,7 +38,7 @@ def main() -> None:
         "--samples", type=float, metavar="MB", help="also pack the samples, of at most this size"
     )
     arguments = parser.parse_args()
-    study = records.load(arguments.study)
+    study = studies.load(arguments.study)
     if study.packed:
         raise UserError(f"{study.folder} is packed already")
     if not study.records:
@@ -68,7 +68,7 @@ def pack(study: Study, folder: Path) -> int:
     for cell in study.cells:
         record = study.records.get(cell["key"])
         cells.append(
-            cell | {"fingerprint": records.current_fingerprint(record) if record else None}
+            cell | {"fingerprint": studies.current_fingerprint(record) if record else None}
         )
     head = {"schema": SCHEMA, "study": study.name, "config": config, "cells": cells}
     lines = [

@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 
 from analysis import command
-from analysis.records import Study
 from analysis.report_page import page
+from analysis.studies import Study
 from runners.system.errors import UserError
 from runners.system.files import write_text
 

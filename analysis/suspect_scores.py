@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import samples
-from analysis.records import Study
+from analysis.studies import Study
 from datasets.base import NO_CLASS, UNKNOWN, Arrays, Dataset
 
 

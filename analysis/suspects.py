@@ -24,7 +24,7 @@ import pandas as pd
 
 from analysis import command
 from analysis.contact_sheet import contact_sheet
-from analysis.records import Study
+from analysis.studies import Study
 from analysis.suspect_scores import Group, groups, quality, table
 from datasets.base import UNKNOWN, Arrays, DataError, Dataset
 from datasets.folder.rows import read_table

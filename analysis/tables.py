@@ -9,8 +9,8 @@ import pandas as pd
 
 from analysis import marks, notes, standing
 from analysis.criteria import CRITERIA, METRICS
-from analysis.records import Study
 from analysis.seed_statistics import Summary, bootstrap_interval, summary, t_interval
+from analysis.studies import Study
 
 BOOTSTRAP = ("bootstrap_low", "bootstrap_high")
 

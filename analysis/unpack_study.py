@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
-from analysis import command, records
-from analysis.records import Study
+from analysis import command, studies
+from analysis.studies import Study
 from runners.results.defects import as_text
 from runners.results.store import CellFolder
 from runners.system.console import counted
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, metavar="STUDY_DIR")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR")
     arguments = parser.parse_args()
-    study = records.load(arguments.study)
+    study = studies.load(arguments.study)
     if not study.packed:
         raise UserError(f"{study.folder} is not packed: must have a records.jsonl")
     folder = arguments.results / study.name

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from analysis import records
+from analysis import studies
 from analysis.suspect_scores import groups, quality, table
 from datasets.base import UNKNOWN
 from runners.cell.build import build_sets, load_data, set_arithmetic
@@ -96,7 +96,7 @@ def of_study(folder: Path, root: Path | None) -> Iterator[dict[str, Any]]:
     Raises:
         UserError: it is no study with samples, or its truth is not known.
     """
-    study = records.load(folder)
+    study = studies.load(folder)
     for group in groups(study):
         own = data_of_study(folder, group.first["dataset"])
         arrays = own.dataset.load(root or own.root)

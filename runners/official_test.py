@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 import datasets
-from analysis import records
+from analysis import studies
 from datasets.base import Dataset
 from datasets.fashion_mnist_mini import FashionMnistMini
 from methods.base import Method
@@ -100,7 +100,7 @@ def judge(planned: dict[str, Any], record: dict[str, Any], folder: Path, rest: I
 
 
 def run(options: argparse.Namespace) -> int:
-    study = records.load(options.study)
+    study = studies.load(options.study)
     mini: Dataset = datasets.get(FashionMnistMini.name)
     if {cell["dataset"] for cell in study.cells} != {mini.name}:
         raise UserError(f"{options.study}: must be a study on {mini.name} and nothing else")

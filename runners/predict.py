@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 import networks
-from analysis import command, records
-from analysis.records import Study
+from analysis import command, studies
+from analysis.studies import Study
 from datasets.base import DataError, Dataset
 from datasets.folder.decode import BROKEN, square
 from datasets.folder.rows import IMAGES, endings, plain_name
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError, DataError: something that the user can mend.
     """
-    study = records.load(command.folder_of(options.study, options.results))
+    study = studies.load(command.folder_of(options.study, options.results))
     cells = _chosen(study, options)
     files = _images(options.folder)
     dataset = _dataset(study, cells)

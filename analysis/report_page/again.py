@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from analysis.command import ROOT
-from analysis.records import Study
+from analysis.studies import Study
 
 ELSEWHERE = "again"
 """Results folder of a command: in the old one a finished cell is skipped."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.records import Study
+from analysis.studies import Study
 
 CURVES = {
     "test": "test accuracy",

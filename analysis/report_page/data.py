@@ -12,9 +12,9 @@ import pandas as pd
 
 from analysis import findings, frames, marks
 from analysis.criteria import CRITERIA, DEFAULT, METRICS
-from analysis.records import Study
 from analysis.report_page import again, entries, seed_words
 from analysis.report_page.curves import CURVES
+from analysis.studies import Study
 from analysis.style import COLOURS
 
 MANY = 10
@@ -149,17 +149,8 @@ def _methods(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-TOLD = {
-    "clean_subset": "clean images",
-    "noise_rate": "the noise rate",
-    "noise_type": "the type of noise",
-    "transition_matrix": "the transition matrix",
-    "true_labels": "all true labels",
-}
-
-
 def _group(privileges: Sequence[str]) -> str:
-    told = [TOLD.get(name, name) for name in privileges]
+    told = [marks.GROUPS.get(name, name) for name in privileges]
     return f"with {' and '.join(told)}" if told else "with noisy labels alone"
 
 

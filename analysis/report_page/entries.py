@@ -12,11 +12,11 @@ import pandas as pd
 from analysis import marks
 from analysis.criteria import CRITERIA, METRICS
 from analysis.findings import half_width
-from analysis.records import Study
 from analysis.report_page import seed_words
 from analysis.report_page.curves import confusions, curves, mean_curves, room, rounded
 from analysis.report_page.states import state
 from analysis.seed_statistics import summary
+from analysis.studies import Study
 
 SHARES = [name for name, metric in METRICS.items() if metric.unit == "%"]
 """Metrics that a page shows: those between 0 and 1."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.findings import cost
-from analysis.records import Study
+from analysis.studies import Study
 from runners.system.console import counted
 
 MOST_SUSPECTS = 50

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from analysis import frames, notes
 from analysis.findings import LEVEL, TOLD_APART
-from analysis.records import Study
 from analysis.report_page import again, data, facts, states
+from analysis.studies import Study
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("dom.js", "charts.js", "explorer.js", "report.js")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records import Study
+from analysis.studies import Study
 from runners.system.files import read_json
 
 WORDS = {

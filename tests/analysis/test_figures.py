@@ -11,7 +11,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import figures, frames, records, style
+from analysis import figures, frames, studies, style
 from tests.helpers.records import (
     ASYMMETRIC,
     CLEAN,
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def study(tmp_path) -> records.Study:
+def study(tmp_path) -> studies.Study:
     return made_study(tmp_path / "made")
 
 
@@ -40,7 +40,7 @@ def made_study(folder: Path, noises=(SYMMETRIC, HARDER, ASYMMETRIC), methods=MET
         last = 0.7 + 0.02 * list(METHODS).index(planned["method"]) + 0.01 * planned["seed"]
         made.append(record(planned, last, 0.85))
         epochs[planned["key"]] = epoch_lines(planned, last, 0.85)
-    return records.load(write_study(folder, cells, made, epochs, packed=True))
+    return studies.load(write_study(folder, cells, made, epochs, packed=True))
 
 
 def curves(axis) -> list:
@@ -51,7 +51,7 @@ def visible(figure) -> list:
     return [axis for axis in figure.axes if axis.get_visible()]
 
 
-def all_figures(study: records.Study) -> list:
+def all_figures(study: studies.Study) -> list:
     frame, epochs = frames.cells(study), frames.epochs(study)
     wrong = epochs[epochs["fits_given"].notna()]
     return [
@@ -158,7 +158,7 @@ def test_more_methods_than_can_be_told_apart_are_split_and_long_names_wrapped(tm
     assert run(folder).returncode == 0
     curves = sorted(path.name for path in (folder / "figures").glob("learning_curves*.png"))
     assert curves == ["learning_curves_1.png", "learning_curves_2.png"]
-    frame = frames.cells(records.load(folder))
+    frame = frames.cells(studies.load(folder))
     figure = figures.accuracy_against_noise(frame.iloc[:12], "last")
     (legend,) = figure.legends
     figure.canvas.draw()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from analysis import findings, frames, records
+from analysis import findings, frames, studies
 from analysis.compare_protocols import compare, verdict
 from runners.system.errors import UserError
 from tests.helpers.records import SYMMETRIC, cell, record, write_study
@@ -15,14 +15,14 @@ from tests.helpers.records import SYMMETRIC, cell, record, write_study
 FIVE = [0.80, 0.81, 0.82, 0.79, 0.83]
 
 
-def study(folder: Path, values: dict[str, list[float]], planned: int = 5) -> records.Study:
+def study(folder: Path, values: dict[str, list[float]], planned: int = 5) -> studies.Study:
     cells = [cell(m, SYMMETRIC, s) for m in values for s in range(planned)]
     made = [
         record(each, values[each["method"]][each["seed"]], 0.5)
         for each in cells
         if each["seed"] < len(values[each["method"]])
     ]
-    return records.load(write_study(folder, cells, made, packed=True))
+    return studies.load(write_study(folder, cells, made, packed=True))
 
 
 def said(folder: Path, values: dict[str, list[float]]) -> list[str]:

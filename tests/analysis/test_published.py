@@ -11,7 +11,7 @@ import pytest
 import datasets
 import methods
 import networks
-from analysis import command, frames, make_tables, published, records
+from analysis import command, frames, make_tables, published, studies
 from analysis.criteria import CRITERIA
 from tests.helpers.records import SYMMETRIC, cell, record, write_study
 
@@ -23,10 +23,10 @@ SAME = {
 }  # fmt: skip
 
 
-def study(folder: Path, noise=SYMMETRIC, **changes) -> records.Study:
+def study(folder: Path, noise=SYMMETRIC, **changes) -> studies.Study:
     cells = [cell("gce", noise, s, dataset="cifar10", protocol=PROTOCOL | changes) for s in (0, 1)]
     done = [record(each, 0.80 + 0.01 * each["seed"]) for each in cells]
-    return records.load(write_study(folder / "made", cells, done, packed=True))
+    return studies.load(write_study(folder / "made", cells, done, packed=True))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import criteria, frames, records
+from analysis import criteria, frames, studies
 from analysis.seed_statistics import summary
 from runners.results import provenance
 from runners.system.errors import UserError
@@ -55,7 +55,7 @@ def test_a_packed_study_says_the_same_as_the_live_one(tmp_path):
     folder, _ = live_study(tmp_path / "made")
     done = pack(folder, tmp_path / "packed")
     assert done.returncode == 0, done.stderr
-    live, packed = records.load(folder), records.load(tmp_path / "packed")
+    live, packed = studies.load(folder), studies.load(tmp_path / "packed")
     assert packed.packed and not live.packed
     assert packed.records == live.records
     assert len(live.records) == 3
@@ -72,16 +72,16 @@ def test_a_cell_of_other_code_is_stale_and_stays_so_when_packed(tmp_path):
     old = of_today() | {"fingerprint": "code-of-yesterday"}
     made = [record(cells[0], 0.8, provenance=old), record(cells[1], 0.8, provenance=of_today())]
     folder = write_study(tmp_path / "made", cells, made)
-    assert records.load(folder).stale == {cells[0]["key"]}
+    assert studies.load(folder).stale == {cells[0]["key"]}
     assert pack(folder, tmp_path / "packed").returncode == 0
-    assert records.load(tmp_path / "packed").stale == {cells[0]["key"]}
+    assert studies.load(tmp_path / "packed").stale == {cells[0]["key"]}
 
 
 def test_a_cell_whose_code_is_gone_is_stale(tmp_path):
     planned = cell("gce", SYMMETRIC, 0)
     gone = {"sources": ["methods/gone.py"], "fingerprint": "code-of-yesterday"}
     folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8, provenance=gone)])
-    assert records.load(folder).stale == {planned["key"]}
+    assert studies.load(folder).stale == {planned["key"]}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -89,7 +89,7 @@ def test_a_damaged_record_is_not_counted_and_named(tmp_path, packed):
     cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
     made = [record(planned, 0.8) for planned in cells]
     made[1]["accuracy"]["last"]["test"] = 0.99
-    study = records.load(write_study(tmp_path / "made", cells, made, packed=packed))
+    study = studies.load(write_study(tmp_path / "made", cells, made, packed=packed))
     assert list(study.records) == [cells[0]["key"]]
     assert study.damaged == [cells[1]["name"]]
     assert any(cells[1]["name"] in sentence for sentence in study.sentences())
@@ -99,7 +99,7 @@ def test_a_damaged_record_is_not_counted_and_named(tmp_path, packed):
 def test_a_record_of_another_schema_is_named_as_such_and_never_read(tmp_path, packed):
     cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
     made = [record(cells[0], 0.8), record(cells[1], 0.8, schema=1)]
-    study = records.load(write_study(tmp_path / "made", cells, made, packed=packed))
+    study = studies.load(write_study(tmp_path / "made", cells, made, packed=packed))
     assert list(study.records) == [cells[0]["key"]]
     assert (study.other_schema, study.damaged) == ([cells[1]["name"]], [])
     sentence = f"Not counted because of another schema than 2: {cells[1]['name']}."
@@ -111,7 +111,7 @@ def test_a_line_of_another_schema_is_named_by_its_number_where_its_key_means_not
     folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8)], packed=True)
     with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"schema": 1, "key": ["gce", 0]}\n')
-    study = records.load(folder)
+    study = studies.load(folder)
     assert study.other_schema == ["records.jsonl line 2"]
     assert (len(study.records), study.others, study.damaged) == (1, 0, [])
 
@@ -120,14 +120,14 @@ def test_half_a_record_is_damaged_not_an_exception(tmp_path):
     folder, cells = live_study(tmp_path / "made")
     path = folder / "cells" / cells[0]["name"] / "record.json"
     path.write_bytes(path.read_bytes()[:100] + b"\xff")
-    assert records.load(folder).damaged == [cells[0]["name"]]
+    assert studies.load(folder).damaged == [cells[0]["name"]]
 
 
 @pytest.mark.parametrize(("packed", "kind"), [(False, "cell folder"), (True, "line")])
 def test_cells_that_the_study_does_not_name_are_left_out_with_a_sentence(tmp_path, packed, kind):
     planned, other = cell("gce", SYMMETRIC, 0), cell("mw_net", SYMMETRIC, 0)
     made = [record(planned, 0.8), record(other, 0.9)]
-    study = records.load(write_study(tmp_path / "made", [planned], made, packed=packed))
+    study = studies.load(write_study(tmp_path / "made", [planned], made, packed=packed))
     assert list(study.records) == [planned["key"]]
     assert study.others == 1
     assert any(f"holds 1 other {kind} " in sentence for sentence in study.sentences())
@@ -136,7 +136,7 @@ def test_cells_that_the_study_does_not_name_are_left_out_with_a_sentence(tmp_pat
 def test_planned_cells_without_a_record_are_missing_not_others(tmp_path):
     folder, cells = live_study(tmp_path / "made")
     (folder / "cells" / cells[0]["name"] / "record.json").rename(folder / "elsewhere.json")
-    study = records.load(folder)
+    study = studies.load(folder)
     assert (len(study.records), study.others, study.damaged) == (2, 0, [])
     assert any("2 of its 3 cells" in sentence for sentence in study.sentences())
 
@@ -148,7 +148,7 @@ def test_a_result_is_found_under_its_former_label(tmp_path):
     assert after["key"] == before["key"] and after["name"] != before["name"]
     head = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     (folder / "study.json").write_text(json.dumps(head | {"cells": [after]}), encoding="utf-8")
-    study = records.load(folder)
+    study = studies.load(folder)
     assert list(study.records) == [after["key"]]
     assert study.others == 0
 
@@ -170,7 +170,7 @@ def test_epochs_that_are_not_as_written_cost_the_curve_not_the_result(tmp_path, 
     folder, cells = live_study(tmp_path / "made")
     path = folder / "cells" / cells[0]["name"] / "epochs.jsonl"
     path.write_text("".join(f"{line}\n" for line in damage(path.read_text().splitlines())))
-    study = records.load(folder)
+    study = studies.load(folder)
     assert len(study.records) == 3
     assert set(frames.epochs(study)["seed"]) == {1, 2}
     assert any(cells[0]["name"] in sentence for sentence in study.sentences())
@@ -190,14 +190,14 @@ def test_a_folder_that_is_no_study_is_one_sentence(tmp_path, text, message):
     if text is not None:
         (tmp_path / "study.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        records.load(tmp_path)
+        studies.load(tmp_path)
 
 
 def test_reference_speed_and_tuning_are_never_taken_unasked(tmp_path):
     for name in ("b", "a", "reference", "speed", "tuning", "reference/a", "tuning/a"):
         write_study(tmp_path / name, [], [])
     (tmp_path / "no_study").mkdir()
-    assert records.find(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert studies.find(tmp_path) == [tmp_path / "a", tmp_path / "b"]
 
 
 def test_packing_refuses_what_has_no_records(tmp_path):
@@ -210,7 +210,7 @@ def test_packing_refuses_what_has_no_records(tmp_path):
 
 def test_the_cell_frame_holds_every_planned_cell_in_the_order_of_the_grid(tmp_path):
     cells = [cell(method, noise, 0) for noise in (ASYMMETRIC, CLEAN) for method in METHODS]
-    study = records.load(write_study(tmp_path / "made", cells, [record(cells[1], 0.8)]))
+    study = studies.load(write_study(tmp_path / "made", cells, [record(cells[1], 0.8)]))
     frame = frames.cells(study)
     assert list(frame["label"]) == 2 * list(METHODS)
     assert list(frame["done"]) == [planned is cells[1] for planned in cells]
@@ -244,7 +244,7 @@ def test_two_thousand_records_load_in_seconds(tmp_path):
     made = [record(planned, 0.8, confusion=confusion) for planned in cells]
     folder = write_study(tmp_path / "made", cells, made, packed=True)
     began = time.perf_counter()
-    assert len(frames.cells(records.load(folder))) == 2000
+    assert len(frames.cells(studies.load(folder))) == 2000
     assert time.perf_counter() - began < 10.0
 
 
@@ -286,7 +286,7 @@ def test_a_packed_line_with_other_spaces_reads_the_same(tmp_path):
     path = folder / "records.jsonl"
     for separators in ((", ", ": "), (",", ":")):  # the second is how pack_study.py writes
         path.write_text(json.dumps(json.loads(path.read_text()), separators=separators) + "\n")
-        study = records.load(folder)
+        study = studies.load(folder)
         assert list(study.records) == [planned["key"]]
         for _ in range(2):
             assert study.epochs(planned) == lines[planned["key"]]
@@ -299,6 +299,6 @@ def test_epochs_of_a_packed_line_that_are_cut_off_leave_the_record(tmp_path):
     assert pack(live, tmp_path / "packed").returncode == 0
     path = tmp_path / "packed" / "records.jsonl"
     path.write_text(path.read_text().rstrip()[:-2] + "\n")
-    study = records.load(tmp_path / "packed")
+    study = studies.load(tmp_path / "packed")
     assert list(study.records) == [planned["key"]]
     assert study.epochs(planned) == [] and study.without_curves == [planned["name"]]

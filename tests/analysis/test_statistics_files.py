@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import command, frames, inference, make_tables, paired, rankings, records
+from analysis import command, frames, inference, make_tables, paired, rankings, studies
 from tests.helpers.records import (
     ASYMMETRIC,
     HARDER,
@@ -30,7 +30,7 @@ VALUES = {
 }
 
 
-def made(folder: Path, values: dict = VALUES) -> records.Study:
+def made(folder: Path, values: dict = VALUES) -> studies.Study:
     return one_column(folder, values, seeds=5)
 
 
@@ -122,7 +122,7 @@ def many_settings(folder: Path, count: int) -> pd.DataFrame:
     shift = {"cross_entropy": 0.0, "gce": 0.1, "mw_net": 0.05}
     cells = [cell(m, noise, s) for noise in noises for m in shift for s in range(2)]
     done = [record(each, 0.5 + shift[each["method"]] + 0.01 * each["seed"], 0.5) for each in cells]
-    return frames.cells(records.load(write_study(folder / "many", cells, done, packed=True)))
+    return frames.cells(studies.load(write_study(folder / "many", cells, done, packed=True)))
 
 
 def test_from_eight_settings_on_ranks_are_tested_and_profiles_made(tmp_path):
@@ -165,7 +165,7 @@ def test_ranks_and_tau_are_those_of_the_means_under_each_criterion(tmp_path):
     values = {"cross_entropy": (0.7, 0.9), "gce": (0.8, 0.85), "mw_net": (0.6, 0.8)}
     cells = [cell(m, noise, s) for noise in (SYMMETRIC, HARDER) for m in values for s in range(2)]
     done = [record(each, *values[each["method"]]) for each in cells]
-    frame = frames.cells(records.load(write_study(tmp_path / "s", cells, done, packed=True)))
+    frame = frames.cells(studies.load(write_study(tmp_path / "s", cells, done, packed=True)))
     found = rankings.of_criteria(frame, ["last", "noisy_val"], "accuracy")
     noisy = found[(found["criterion"] == "noisy_val") & (found["noise_slug"] == "symmetric-0.4")]
     assert noisy["rank"].tolist() == [1, 2, 3]
@@ -181,7 +181,7 @@ def test_what_settles_first_on_training_images_is_a_criterion_of_the_epochs(tmp_
     folder = write_study(
         tmp_path / "s", [planned], [record(planned, 0.7)], {planned["key"]: lines}, packed=True
     )
-    study = records.load(folder)
+    study = studies.load(folder)
     frame = frames.cells(study, wanted=["label_wave"])
     # means of three epochs end with epoch 4 (60), 5 (36.7), 6 (25), 7 (28.3): epoch 6 is the first
     assert frame["label_wave"].tolist() == [lines[5]["test"]]
@@ -194,7 +194,7 @@ def test_methods_are_ranked_over_settings_of_several_data_sets(tmp_path):
     cells = [cell(m, noise, 0, dataset=d) for d, noise in places for m in ("gce", "mw_net")]
     cells += [cell("co_teaching", SYMMETRIC, 0)]  # not in every setting
     done = [record(each, 0.8 if each["method"] == "gce" else 0.7) for each in cells]
-    frame = frames.cells(records.load(write_study(tmp_path / "s", cells, done, packed=True)))
+    frame = frames.cells(studies.load(write_study(tmp_path / "s", cells, done, packed=True)))
     table = inference.settings_by_methods(frame, "last")
     assert list(table.index) == [(d, frame_slug(noise)) for d, noise in places]
     assert table.to_dict("list") == {"gce": [0.8] * 3, "mw_net": [0.7] * 3}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import command, formats, frames, make_tables, records, tables
+from analysis import command, formats, frames, make_tables, studies, tables
 from tests.helpers.records import ASYMMETRIC, METHODS, SYMMETRIC, cell, record, write_study
 from tests.helpers.tables import one_column, table_of, ten_records
 
@@ -83,7 +83,7 @@ def test_the_lowest_cost_is_the_best(tmp_path):
     cells = [cell(m, SYMMETRIC, s) for m in ("gce", "mw_net", "fine_tune") for s in range(2)]
     seconds = {"gce": 120.0, "mw_net": 60.0, "fine_tune": 90.0}
     done = [record(c, 0.8, timing={"total_s": seconds[c["method"]]}) for c in cells]
-    study = records.load(write_study(tmp_path / "made", cells, done, packed=True))
+    study = studies.load(write_study(tmp_path / "made", cells, done, packed=True))
     table = tables.build(study, frames.cells(study, "cost"), ["last"], "cost")
     entries = [entries[0] for _, entries in table.rows]
     assert [entry.text for entry in entries] == ["2.0 ± 0.0", "1.0 ± 0.0", "1.5 ± 0.0"]
@@ -97,13 +97,13 @@ def test_a_failed_cell_is_marked_and_its_reason_stands_in_a_footnote(tmp_path):
     place = folder / "cells" / cells[2]["name"]
     place.mkdir()
     (place / "failed.json").write_text(json.dumps({"reason": "the loss is\nnan"}))
-    table = table_of(records.load(folder, fingerprint=lambda _: "code-of-today"))
+    table = table_of(studies.load(folder, fingerprint=lambda _: "code-of-today"))
     assert table.rows[0][1][0].text == "80.0 ± 0.0 (2/3) \N{MULTIPLICATION SIGN}"
     (note,) = [note for note in table.notes if note.startswith("\N{MULTIPLICATION SIGN}")]
     assert note.endswith("failed: simulated, Symmetric 0.4, GCE, seed 2: the loss is nan.")
 
 
-def wide(folder: Path, settings: int = 19, seeds: int = 1) -> records.Study:
+def wide(folder: Path, settings: int = 19, seeds: int = 1) -> studies.Study:
     """Every method on two data sets, with `settings` noise settings on the first."""
     noises = [SYMMETRIC | {"rate": round(0.02 * (k + 1), 2)} for k in range(settings)]
     places = [("simulated", noise) for noise in noises] + [("cifar10", ASYMMETRIC)]
@@ -112,7 +112,7 @@ def wide(folder: Path, settings: int = 19, seeds: int = 1) -> records.Study:
         for name, noise in places for m in METHODS for seed in range(seeds)
     ]  # fmt: skip
     done = [record(c, 0.5 + 0.01 * list(METHODS).index(c["method"])) for c in cells]
-    return records.load(write_study(folder / "wide", cells, done, packed=True))
+    return studies.load(write_study(folder / "wide", cells, done, packed=True))
 
 
 def test_a_wide_table_is_split_by_data_set_with_its_methods_repeated(tmp_path):
@@ -166,7 +166,7 @@ def test_html_is_one_page_with_a_group_for_each_privilege(tmp_path):
 def test_html_escapes_names(tmp_path):
     planned = cell("gce", SYMMETRIC, 0, display="<b>&")
     made = write_study(tmp_path / "s", [planned], [record(planned, 0.8)], packed=True)
-    assert "&lt;b&gt;&amp;</th>" in formats.html(table_of(records.load(made)))
+    assert "&lt;b&gt;&amp;</th>" in formats.html(table_of(studies.load(made)))
 
 
 @pytest.fixture
@@ -211,9 +211,9 @@ def test_latex_compiles_and_fits_into_the_text(tmp_path):
     shown = r"[a]_b & 50% #1 $x^2$ {~} \end"
     odd = cell("gce", SYMMETRIC, 0, display=shown)
     folder = write_study(tmp_path / "odd", [odd], [record(odd, 0.8)], packed=True)
-    default = records.load(ROOT / "results" / "reference" / "default")
-    studies = [records.load(folder), wide(tmp_path, 8, 2), default]
-    texts = [formats.latex(table_of(study)) for study in studies]
+    default = studies.load(ROOT / "results" / "reference" / "default")
+    made = [studies.load(folder), wide(tmp_path, 8, 2), default]
+    texts = [formats.latex(table_of(study)) for study in made]
     texts += [formats.latex(table_of(default, "last", "noisy_val"), "setting")]
     body = "\n".join([r"\usepackage{booktabs}", r"\begin{document}", *texts, r"\end{document}"])
     text = r"\documentclass{article}" + f"\n{body}"

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import datasets
-from analysis import formats, frames, records
+from analysis import formats, frames, studies
 from runners.results.places import stamp_today
 from tests.helpers.own_images import own, write_images, write_list
 from tests.helpers.records import SYMMETRIC, cell, record, write_study
@@ -16,7 +16,7 @@ from tests.helpers.tables import one_column, table_of, ten_records
 def test_cells_of_other_code_carry_a_dagger(tmp_path):
     planned = cell("gce", SYMMETRIC, 0)
     old = record(planned, 0.8, provenance={"fingerprint": "code-of-yesterday"})
-    study = records.load(write_study(tmp_path / "made", [planned], [old], packed=True))
+    study = studies.load(write_study(tmp_path / "made", [planned], [old], packed=True))
     table = table_of(study)
     assert table.rows[0][1][0].text == "80.0 †"
     assert any(note.startswith("† ") for note in table.notes)
@@ -29,7 +29,7 @@ def test_untuned_methods_are_marked_only_where_the_study_asks_for_tuned_values(t
             tmp_path / asked, [planned], [record(planned, 0.8)],
             packed=True, protocol={"hparams": asked},
         )  # fmt: skip
-        table = table_of(records.load(folder))
+        table = table_of(studies.load(folder))
         assert table.rows[0][0] == name
         assert any("‡ no tuned values" in note for note in table.notes) == (asked == "tuned")
 
@@ -41,7 +41,7 @@ def test_the_paper_track_and_its_preset_are_named(tmp_path):
         packed=True, protocol={"preset": "metalabelnet", "hparams": "paper"},
     )  # fmt: skip
     assert any(
-        "Paper track (preset metalabelnet)" in n for n in table_of(records.load(folder)).notes
+        "Paper track (preset metalabelnet)" in n for n in table_of(studies.load(folder)).notes
     )
 
 
@@ -62,7 +62,7 @@ def test_a_table_says_where_values_of_this_study_come_from_not_of_the_one_that_t
     cells = [cell("gce", SYMMETRIC, seed, "default") for seed in range(2)]
     elsewhere = {"hparams_source": {"q": "tuned"}, "tuned_at": "3 epochs"}
     made = [record(planned, 0.8, **elsewhere) for planned in cells]
-    frame = frames.cells(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    frame = frames.cells(studies.load(write_study(tmp_path / "made", cells, made, packed=True)))
     assert set(frame["source"]) == {"default"}
     assert set(frame["tuned_at"]) == {""}
 
@@ -71,7 +71,7 @@ def test_cells_of_other_data_are_never_averaged_with_the_rest(tmp_path):
     cells = [cell("gce", SYMMETRIC, seed) for seed in range(3)]
     other = {"fingerprint": "code-of-today", "data_sha256": "e" * 64}
     made = [record(cells[0], 0.8), record(cells[1], 0.8), record(cells[2], 0.2, provenance=other)]
-    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    table = table_of(studies.load(write_study(tmp_path / "made", cells, made, packed=True)))
     assert table.rows[0][1][0].text == "80.0 ± 0.0 (2/3)"
     assert "Left out: 1 cell ran on other data than the rest of its data set." in table.notes
 
@@ -86,7 +86,7 @@ def test_mixed_versions_and_devices_and_warnings_are_noted(tmp_path):
     ]
     pairs = zip(cells, origins, strict=True)
     made = [record(planned, 0.8, provenance=origin) for planned, origin in pairs]
-    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    table = table_of(studies.load(write_study(tmp_path / "made", cells, made, packed=True)))
     for note in (
         "Cells ran on different versions of torch: 2.14.1 (2 cells), 2.11.0 (1 cell).",
         "Cells ran on different devices: cpu (2 cells), H100 (1 cell).",
@@ -109,7 +109,7 @@ def test_values_tuned_elsewhere_and_budgets_that_differ_are_noted(tmp_path):
     ]
     tuned = ("tuned_under", "tuned_at")
     made = [record(c, 0.8, **{k: c[k] for k in tuned if k in c}) for c in cells]
-    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    table = table_of(studies.load(write_study(tmp_path / "made", cells, made, packed=True)))
     assert [name for name, _ in table.rows] == ["GCE§", "Meta-Weight-Netᶜ"]
     assert "§ tuned at 3 epochs: GCE." in table.notes
     budgets = "Tuning budgets differ: 13 draws x 2 seeds (GCE); 3 draws x 2 seeds"
@@ -142,7 +142,7 @@ def own_study(folder):
             records_of.append(record(planned, last, provenance=origin, noise=whole))
         study = write_study(folder / name, cells, records_of)
         (study / "places.json").write_text(json.dumps(places))
-        return records.load(study, fingerprint=lambda _: "code-of-today")
+        return studies.load(study, fingerprint=lambda _: "code-of-today")
 
     return made, cells
 
@@ -193,7 +193,7 @@ def test_other_files_and_other_labels_within_a_setting_are_noted(tmp_path):
         origin = {"fingerprint": "code-of-today", "data_sha256": "d", "data_stamp": stamp}
         noise = record(planned, 0.8)["noise"] | {"labels_sha256": labels}
         made.append(record(planned, 0.8, provenance=origin, noise=noise))
-    table = table_of(records.load(write_study(tmp_path / "made", cells, made, packed=True)))
+    table = table_of(studies.load(write_study(tmp_path / "made", cells, made, packed=True)))
     start = "Symmetric 0.4: "
     assert f"{start}methods were given different labels (seed 0)." in table.notes
     files = f"{start}1 cell and 1 cell ran on different files of labels or initial weights."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import criteria, formats, frames, records, tables
+from analysis import criteria, formats, frames, studies, tables
 from tests.helpers.records import HARDER, SYMMETRIC, cell, record, write_study
 from tests.helpers.tables import one_column, table_of, ten_records
 
@@ -71,7 +71,7 @@ def test_a_ceiling_is_marked_and_never_the_best(tmp_path):
 def test_unequal_numbers_of_seeds_are_said_in_every_entry(tmp_path):
     cells = [cell("gce", SYMMETRIC, s) for s in range(3)] + [cell("mw_net", SYMMETRIC, 0)]
     made = [record(planned, 0.8) for planned in cells]
-    study = records.load(write_study(tmp_path / "made", cells, made, packed=True))
+    study = studies.load(write_study(tmp_path / "made", cells, made, packed=True))
     texts = [row[1][0].text for row in table_of(study).rows]
     assert texts == ["80.0 ± 0.0 (n = 3)", "80.0 (n = 1)"]
 
@@ -79,14 +79,14 @@ def test_unequal_numbers_of_seeds_are_said_in_every_entry(tmp_path):
 def test_what_is_not_in_the_grid_stays_empty(tmp_path):
     cells = [cell("gce", SYMMETRIC, 0), cell("gce", HARDER, 0), cell("mw_net", SYMMETRIC, 0)]
     made = [record(planned, 0.8) for planned in cells]
-    study = records.load(write_study(tmp_path / "made", cells, made, packed=True))
+    study = studies.load(write_study(tmp_path / "made", cells, made, packed=True))
     assert [entry.text for entry in table_of(study).rows[1][1]] == ["80.0", ""]
 
 
 def test_several_data_sets_are_named_in_the_headings(tmp_path):
     cells = [cell("gce", SYMMETRIC, 0, dataset=name) for name in ("simulated", "cifar10")]
     made = [record(planned, 0.8) for planned in cells]
-    study = records.load(write_study(tmp_path / "made", cells, made, packed=True))
+    study = studies.load(write_study(tmp_path / "made", cells, made, packed=True))
     headings = [column.heading for column in table_of(study).columns]
     assert headings == ["simulated, Symmetric 0.4", "cifar10, Symmetric 0.4"]
 
@@ -95,7 +95,7 @@ def test_balanced_accuracy_and_the_worst_class_come_from_the_confusion_of_the_cr
     planned = cell("gce", SYMMETRIC, 0)
     counts = {"last": [[6, 2], [0, 4]], "noisy_val": [[8, 0], [3, 1]]}
     made = record(planned, 10 / 12, 0.75, confusion=counts)
-    study = records.load(write_study(tmp_path / "made", [planned], [made], packed=True))
+    study = studies.load(write_study(tmp_path / "made", [planned], [made], packed=True))
     for metric, criterion, expected in (
         ("accuracy", "last", "83.3"),
         ("balanced_accuracy", "last", "87.5"),
@@ -121,7 +121,7 @@ def test_a_confusion_that_is_none_gives_no_value(counts):
 def test_latex_escapes_what_names_may_hold(tmp_path):
     shown = "[a]_b & 50% #1 $x^2$ {~} \\end"
     planned = cell("gce", SYMMETRIC, 0, display=shown)
-    study = records.load(
+    study = studies.load(
         write_study(tmp_path / "made", [planned], [record(planned, 0.8)], packed=True)
     )
     text = formats.latex(table_of(study))

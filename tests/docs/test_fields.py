@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis import records
 from tests.helpers.cli import ROOT, cell_folder
 
 PAGE = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
@@ -68,3 +69,21 @@ def test_every_column_of_samples_is_explained(finished, found):
     compare("samples.npz", columns)
     for name, line in documented("samples.npz").items():
         assert name not in columns or columns[name] in line
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [("the frame", records.load), ("the frame of epochs", records.load_epochs)],
+)
+def test_every_column_of_a_frame_is_explained(name, load):
+    compare(name, load(ROOT / "results" / "reference" / "default").columns)
+
+
+def test_the_plot_of_the_page_is_drawn(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in code.splitlines() if line]) == 5
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    exec(code.replace("results/reference", f"{ROOT}/results/reference"), {})
+    assert (tmp_path / "lost.png").read_bytes()[:4] == b"\x89PNG"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import methods
-from analysis import frames, records
+from analysis import frames, studies
 from analysis.compare_protocols import compare
 from datasets import noise
 from datasets.human_labels import SETS
@@ -183,7 +183,7 @@ def test_the_table_of_speed_is_that_of_the_file():
 def precision_lines() -> list[str]:
     """What `compare_protocols.py` says of the committed cells in both precisions."""
     folders = (REFERENCE.parent / name for name in ("precision", "precision_bf16"))
-    return compare(*(frames.cells(records.load(folder)) for folder in folders), "last", 0.5)
+    return compare(*(frames.cells(studies.load(folder)) for folder in folders), "last", 0.5)
 
 
 def test_what_bf16_changes_is_what_the_records_say():

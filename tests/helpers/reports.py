@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from analysis import records
+from analysis import studies
 from analysis.report_page import page as report_page
 from tests.helpers.records import (
     ASYMMETRIC,
@@ -36,7 +36,7 @@ def report(folder: Path, *arguments: str) -> tuple[str, subprocess.CompletedProc
 
 def made(folder: Path, *highlight: str) -> str:
     """The same page, made in this process."""
-    return report_page.render(records.load(folder), None, highlight, None)
+    return report_page.render(studies.load(folder), None, highlight, None)
 
 
 def data_of(page: str) -> dict:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis import frames, records, tables
+from analysis import frames, studies, tables
 from tests.helpers.records import ASYMMETRIC, SYMMETRIC, cell, record, write_study
 
 
-def ten_records(folder: Path) -> records.Study:
+def ten_records(folder: Path) -> studies.Study:
     """Twelve planned cells, of which MetaLabelNet's two under asymmetric noise are missing."""
     values = {
         ("cross_entropy", "symmetric"): [(0.72, 0.83, None), (0.74, 0.83, None)],
@@ -27,10 +27,10 @@ def ten_records(folder: Path) -> records.Study:
                 if accuracies:
                     made.append(record(cells[-1], *accuracies[seed]))
     assert len(made) == 10
-    return records.load(write_study(folder / "golden", cells, made, packed=True))
+    return studies.load(write_study(folder / "golden", cells, made, packed=True))
 
 
-def table_of(study: records.Study, *criteria: str) -> tables.Table:
+def table_of(study: studies.Study, *criteria: str) -> tables.Table:
     return tables.build(study, frames.cells(study), list(criteria or ("last",)))
 
 
@@ -42,4 +42,4 @@ def one_column(folder: Path, values: dict[str, list[float]], seeds: int = 3, **c
         for planned in cells
         if planned["seed"] < len(values[planned["method"]])
     ]
-    return records.load(write_study(folder / "made", cells, made, packed=True))
+    return studies.load(write_study(folder / "made", cells, made, packed=True))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from analysis import command, make_tables
-from analysis.records import load
+from analysis.studies import load
 from runners.run_grid import main
 from runners.system.canonical import sha256_of
 from runners.system.errors import UserError

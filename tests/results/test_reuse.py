@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import frames
-from analysis import records as studies
+from analysis import frames, studies
 from tests.helpers.cli import run_grid, write_study
 
 METHODS = ["cross_entropy", {"name": "gce", "q": 0.5}]

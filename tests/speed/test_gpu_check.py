@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from analysis import records
+from analysis import studies
 from runners.results.provenance import ROOT
 
 
@@ -30,7 +30,7 @@ def test_every_part_runs_on_the_cpu_and_leaves_its_files(tmp_path):
         *("cells/records.jsonl", "cells/study.json", "epoch.json", "pool.json", "steps.json"),
         *("summary.json", "summary.txt", "tests.txt"),
     ]
-    assert len(records.load(out / "cells").records) == 2
+    assert len(studies.load(out / "cells").records) == 2
     assert "skipped" in (out / "tests.txt").read_text()
     assert "finished" in (out / "summary.txt").read_text()
 
