@@ -19,7 +19,7 @@ from runners.study.config import load_study
 from runners.study.grid import cells
 
 CELLS_PER_GPU = 4
-SHARES = {"tests": 0.25, "steps": 0.3, "epoch": 0.08, "pool": 0.12, "cells": 0.25}
+SHARES = {"tests": 0.22, "steps": 0.28, "epoch": 0.08, "pool": 0.2, "cells": 0.22}
 """Part -> its weight in the division of the time."""
 SLICES = "cifar10_slices"
 """Name of the study whose cells are run, and of its packed records in `results/reference`."""
