@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis import label_wave
+from runners.system.names import unknown
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,7 @@ def parse(text: str) -> list[str]:
         names = list(CRITERIA)
     for name in names:
         if name not in CRITERIA:
-            near = difflib.get_close_matches(name, CRITERIA, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(
-                f"--criterion: {name!r} is no criterion; {hint}allowed are {', '.join(CRITERIA)}"
-            )
+            raise ValueError(unknown("--criterion", name, "criterion", CRITERIA))
     return names
 
 

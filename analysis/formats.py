@@ -64,11 +64,15 @@ def _markdown_part(part: Part) -> str:
 
 
 def _markdown_entry(entry: Entry) -> str:
-    text = _escape_markdown(entry.text)
+    return _marked(entry, _escape_markdown(entry.text), "**{}**", "<ins>{}</ins>", "*{}*")
+
+
+def _marked(entry: Entry, text: str, best: str, second: str, first_of_group: str) -> str:
+    """The escaped text of an entry in the marks of a format, given as templates with one place."""
     if entry.best:
-        return f"**{text}**"
-    text = f"<ins>{text}</ins>" if entry.second else text
-    return f"*{text}*" if entry.first_of_group else text
+        return best.format(text)
+    text = second.format(text) if entry.second else text
+    return first_of_group.format(text) if entry.first_of_group else text
 
 
 def _aligned(lines: list[list[str]], stubs: int) -> list[str]:
@@ -147,11 +151,8 @@ def _latex_row(texts: list[str]) -> str:
 
 
 def _latex_entry(entry: Entry) -> str:
-    text = escape_latex(entry.text)
-    if entry.best:
-        return rf"\textbf{{{text}}}"
-    text = rf"\underline{{{text}}}" if entry.second else text
-    return rf"\textit{{{text}}}" if entry.first_of_group else text
+    kinds = (r"\textbf{{{}}}", r"\underline{{{}}}", r"\textit{{{}}}")
+    return _marked(entry, escape_latex(entry.text), *kinds)
 
 
 def _groups(lines: list[Line]) -> Iterator[list[Line]]:
@@ -203,11 +204,7 @@ def _html_line(line: Line) -> str:
 
 
 def _html_entry(entry: Entry) -> str:
-    text = escape(entry.text)
-    if entry.best:
-        return f"<strong>{text}</strong>"
-    text = f"<u>{text}</u>" if entry.second else text
-    return f"<em>{text}</em>" if entry.first_of_group else text
+    return _marked(entry, escape(entry.text), "<strong>{}</strong>", "<u>{}</u>", "<em>{}</em>")
 
 
 def csv(frame: pd.DataFrame) -> str:

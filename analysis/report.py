@@ -5,7 +5,6 @@ python analysis/report.py [STUDY_DIR ...] [--reference LABEL] [--highlight LABEL
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from analysis.report_page import page
 from analysis.studies import Study
 from runners.system.errors import UserError
 from runners.system.files import write_text
+from runners.system.names import unknown
 
 NAME = "report.html"
 
@@ -48,12 +48,7 @@ def _check(study: Study, option: str, labels: list[str]) -> None:
     known = list(dict.fromkeys(cell["label"] for cell in study.cells))
     for label in labels:
         if label not in known:
-            near = difflib.get_close_matches(label, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UserError(
-                f"{option}: {label!r} is no method of study {study.name}; {hint}"
-                f"allowed are {', '.join(known)}"
-            )
+            raise UserError(unknown(option, label, f"method of study {study.name}", known))
 
 
 def _names(path: Path, study: Study, results: Path) -> bool:

@@ -44,7 +44,7 @@ def _says_the_same(path: Path, study: Study) -> bool:
             return False
         asked = (said.get("axes") or {}).get("seed")
         protocol, ours = said.get("protocol") or {}, study.config.get("protocol") or {}
-        axes = getattr(study.config, "get", dict)("axes") or {}
+        axes = study.config.get("axes") or {}
         same = all(ours.get(name, value) == value for name, value in protocol.items())
         return same and (asked is None or asked == axes.get("seed", asked))
     except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError):
