@@ -92,6 +92,8 @@ def hyperparameters(declared: Declaration) -> list[str]:
         best, verdict = (row["best"], row["verdict"]) if row else ("", "")
         if search and not row:
             verdict = "not tuned yet"
+        elif row and row["range"] != str(search):
+            verdict += f" of {row['range']}; the wider range is not drawn yet"
         lines.append(f"| `{name}` | {default} | {search or ''} | {best} | {verdict} |")
     return [*lines, ""]
 

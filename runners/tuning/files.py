@@ -52,7 +52,8 @@ def write_cells(
 
     Methods that are not in the grid keep their rows.
     """
-    found, rows = {}, []
+    known = {**known, **read_cells(path)}  # another run may have written since these were read
+    found = {}
     of_grid = {cell.method for cell in grid}
     rows = [row for row in _read(path) if row.get("method") not in of_grid]
     for cell in grid:

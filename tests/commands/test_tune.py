@@ -17,11 +17,13 @@ from ruamel.yaml import YAML
 
 import methods
 from methods.declaration import Choice
+from runners.results.store import StudyFolder
 from runners.study.config import load_study
 from runners.study.grid import cells
 from runners.study.tuned import TUNED
 from runners.system.canonical import RESULTS_VERSION
-from runners.tuning.draws import draws
+from runners.tuning.draws import draws, tuning_study
+from runners.tuning.files import write_cells
 from tests.helpers.cli import ROOT, environment, write_study
 
 METHODS = ["cross_entropy", "gce", {"name": "gce", "label": "again", "q": 0.5}, "fine_tune"]
@@ -200,6 +202,17 @@ def test_a_tuning_goes_on_from_its_table_of_cells_where_the_runs_are_gone(tuned,
     assert table.read_text() == "".join(rows)
     table.write_text("".join(rows).replace(",2,", ",1,"))  # of another results version
     assert "11 missing, 3 done" in tune(copy, "--draws", "2", "--seeds", "2", "--plan").stdout
+
+
+def test_what_another_run_has_written_meanwhile_stays(tuned, tmp_path):
+    table = Path(shutil.copy(tuned.folder / "out" / "simulated_cells.csv", tmp_path))
+    before = table.read_text()
+    own = tuning_study(
+        tuned.folder / "study.yaml", load_study(tuned.folder / "study.yaml", []).datasets[0], [],
+        count=2, seeds=2, development=64,
+    )  # fmt: skip
+    known = write_cells(table, cells(own), StudyFolder(tmp_path, own.name), {})
+    assert len(known) == 14 and table.read_text() == before
 
 
 @pytest.mark.parametrize("option", [["--cancel"], ["--list", "methods"], ["--logs", "gce-draw0"]])
