@@ -137,14 +137,19 @@ def blocks() -> dict[str, list[str]]:
     return {"list": table(), "tuned": tuned_table(), "methods": sections[:-1]}
 
 
-def filled(text: str) -> str:
-    """The page with its blocks as they are today."""
-    for name, lines in blocks().items():
+def replaced(text: str, lines_of: dict[str, list[str]]) -> str:
+    """A page whose blocks, which begin and end in comments with their name, have these lines."""
+    for name, lines in lines_of.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         text = "\n".join([before + begin, *lines, "", end + after])
     return text
+
+
+def filled(text: str) -> str:
+    """The page with its blocks as they are today."""
+    return replaced(text, blocks())
 
 
 def main() -> int:
