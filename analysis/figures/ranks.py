@@ -88,12 +88,9 @@ def _ruler(axis: Axes, methods: int, apart: float) -> None:
     for rank in range(1, methods + 1, every):
         axis.plot([rank, rank], [0, 0.06], **RULER)
         axis.text(rank, 0.09, str(rank), ha="center", va="bottom")
-    axis.plot(
-        [1, 1, 1, 1 + apart, 1 + apart, 1 + apart], [0.36, 0.44, 0.4, 0.4, 0.36, 0.44], **RULER
-    )
-    axis.text(
-        1 + apart / 2, 0.46, f"critical difference {apart:.2f}", ha="center", va="bottom"
-    )  # fmt: skip
+    end, words = 1 + apart, f"critical difference {apart:.2f}"
+    axis.plot([1, 1, 1, end, end, end], [0.36, 0.44, 0.4, 0.4, 0.36, 0.44], **RULER)
+    axis.text(1 + apart / 2, 0.46, words, ha="center", va="bottom")
 
 
 def _short(name: str) -> str:
