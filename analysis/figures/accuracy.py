@@ -75,10 +75,10 @@ def _bars(frame: pd.DataFrame) -> str:
 def _errorbar(
     axis: Axes, x: Iterable[float], values: Iterable[pd.Series], look: Look, **changes: object
 ) -> None:
-    """Means in percent with half of their intervals; grey ones have none."""
+    """Means in percent with their intervals, which neither one seed nor a grey method has."""
     values = list(values)
     halves = [half_width(each) for each in values]
-    bars = [100 * half if math.isfinite(half) else 0.0 for half in halves]
+    bars = [100 * half if math.isfinite(half) else math.nan for half in halves]
     axis.errorbar(
         list(x), [100 * summary(each).mean for each in values], None if look.grey else bars,
         capsize=1.5, elinewidth=0.8, **look.line(**changes),

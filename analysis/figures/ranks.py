@@ -17,7 +17,7 @@ from analysis.style import PAGE_WIDTH, STYLE, Look
 STEP = panels.LINE_HEIGHT
 """Between two names, in inches."""
 LONGEST = 28
-"""Letters from which on a name beside the ranks is cut off."""
+"""Letters up to which a name beside the ranks is whole; of longer ones the middle is left out."""
 RULER = {"color": "black", "linewidth": 0.8, "clip_on": False}
 
 
@@ -94,7 +94,7 @@ def _ruler(axis: Axes, methods: int, apart: float) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 11]}…{name[-10:]}"
 
 
 def _name(axis: Axes, look: Look, rank: float, y: float, left: bool) -> None:

@@ -80,7 +80,8 @@ def diagram(
             if axis.get_subplotspec().is_first_col():
                 axis.set_ylabel(f"test accuracy (%), {CRITERIA[criterion].short}")
         seeds = panels.seeds(frame)
-        remark = f"bins of the predicted class's probability with {FEWEST} predictions or more, "
+        together = "" if seeds == "1 seed" else f", {seeds} together"
+        remark = f"bins of the predicted class's probability with {FEWEST} predictions or more"
         further = [Line2D([], [], label="calibrated", **DIAGONAL)]
-        panels.legend(figure, drawn, frame, [f"{remark}{seeds} together"], further)
+        panels.legend(figure, drawn, frame, [remark + together], further)
     return figure
