@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
@@ -15,7 +15,7 @@ from analysis import criteria
 from analysis.studies import Study, find, load
 from runners.system.console import safe_streams
 from runners.system.errors import UserError
-from runners.system.names import is_name
+from runners.system.names import is_name, unknown
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,6 +53,23 @@ def chosen(text: str) -> list[str]:
         return criteria.parse(text)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def labels(text: str) -> list[str]:
+    """Labels in a comma-separated argument."""
+    return list(dict.fromkeys(label.strip() for label in text.split(",") if label.strip()))
+
+
+def check_labels(study: Study, option: str, names: Iterable[str]) -> None:
+    """Whether the study has all methods that an option names.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    known = list(dict.fromkeys(cell["label"] for cell in study.cells))
+    for name in names:
+        if name not in known:
+            raise UserError(unknown(option, name, f"method of study {study.name}", known))
 
 
 def studies(arguments: argparse.Namespace, product: str) -> list[tuple[Study, Path]]:

@@ -145,7 +145,7 @@ def value(
         return math.nan
     if metric == "accuracy":
         return float(chosen["test"])
-    of_class = [] if ensemble else _accuracies((record.get("confusion") or {}).get(name))
+    of_class = [] if ensemble else _accuracies(confusion(record, name))
     return _over_classes(of_class, metric)
 
 
@@ -201,13 +201,25 @@ def _over_classes(of_class: np.ndarray | list[float], metric: str) -> float:
     return float(np.min(of_class) if metric == "worst_class" else np.mean(of_class))
 
 
-def _accuracies(confusion: Any) -> np.ndarray | list[float]:
-    """Accuracy of each class that has images; none where the counts cannot be those of a run."""
-    try:
-        counts = np.asarray(confusion, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return []
-    if counts.ndim != 2 or len(counts) != counts.shape[1] or not (counts >= 0).all():
+def _accuracies(counts: np.ndarray | None) -> np.ndarray | list[float]:
+    """Accuracy of each class that has images."""
+    if counts is None:
         return []
     images = counts.sum(1)
     return (counts.diagonal() / np.maximum(images, 1))[images > 0]
+
+
+def confusion(record: Mapping[str, Any], name: str) -> np.ndarray | None:
+    """Images (K, K) by true class and prediction under a criterion; None where there are none."""
+    return square((record.get("confusion") or {}).get(name))
+
+
+def square(values: Any) -> np.ndarray | None:
+    """A square matrix (K, K) of a record as float64; None where it cannot be that of a run."""
+    try:
+        matrix = np.asarray(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if matrix.ndim != 2 or len(matrix) != matrix.shape[1] or not (matrix >= 0).all():
+        return None
+    return matrix

@@ -13,9 +13,7 @@ sys.path[: not sys.flags.safe_path] = [str(Path(__file__).resolve().parents[1])]
 from analysis import command
 from analysis.report_page import page
 from analysis.studies import Study
-from runners.system.errors import UserError
 from runners.system.files import write_text
-from runners.system.names import unknown
 
 NAME = "report.html"
 
@@ -32,23 +30,16 @@ def main() -> None:
         help="further ones, where more than ten methods leave most of them grey",
     )  # fmt: skip
     arguments = parser.parse_args()
-    named = [label.strip() for label in arguments.highlight.split(",") if label.strip()]
+    named = command.labels(arguments.highlight)
     for study, place in command.studies(arguments, NAME):
-        _check(study, "--reference", [arguments.reference] if arguments.reference else [])
-        _check(study, "--highlight", named)
+        command.check_labels(study, "--reference", filter(None, [arguments.reference]))
+        command.check_labels(study, "--highlight", named)
         path = place if arguments.out is None else place / NAME
         file = next((p for p in arguments.studies if _names(p, study, arguments.results)), None)
         text = page.render(study, arguments.reference, named, file)
         written = write_text(path, text)
         print("\n".join(study.sentences()), end="\n" * bool(study.sentences()))
         print(f"Report of study {study.name}: {written} ({len(text.encode()) / 1e6:.1f} MB)")
-
-
-def _check(study: Study, option: str, labels: list[str]) -> None:
-    known = list(dict.fromkeys(cell["label"] for cell in study.cells))
-    for label in labels:
-        if label not in known:
-            raise UserError(unknown(option, label, f"method of study {study.name}", known))
 
 
 def _names(path: Path, study: Study, results: Path) -> bool:

@@ -41,7 +41,7 @@ LONG = (
     ),
     *("commands/test_run_errors.py", "commands/test_bad_command_lines.py"),
     *(
-        "analysis/test_figures.py",
+        "analysis/test_figures",
         "analysis/test_unpack.py",
         "speed",
         "docs",

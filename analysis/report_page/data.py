@@ -15,13 +15,11 @@ from analysis.criteria import CRITERIA, DEFAULT, METRICS
 from analysis.report_page import again, entries, seed_words
 from analysis.report_page.curves import CURVES
 from analysis.studies import Study
-from analysis.style import COLOURS
+from analysis.style import COLOURS, in_colour
 
 MANY = 10
-"""Methods from which on a figure leaves all but a few grey, and settings from which on sentences
-are made for accuracy alone."""
+"""Settings from which on sentences are made for accuracy alone."""
 SETTING = ["dataset", "noise_slug"]
-MOST_COLOURED = 8
 SHORT = 20
 """Letters from which on a name beside a figure is cut off."""
 REFERENCE = "cross_entropy"
@@ -163,12 +161,10 @@ def _colour(
     reference: str, highlight: Sequence[str], criterion: str,
 ) -> None:  # fmt: skip
     """Gives methods a colour and a dash: all of few; of many the reference, the named, the best."""
-    chosen = [method["label"] for method in methods]
-    if len(methods) > MANY:
-        first = reference if reference in chosen else chosen[0]
-        wins = [label for label, _ in Counter(_winners(methods, found, criterion)).most_common()]
-        chosen = list(dict.fromkeys([first, *highlight, *wins]))
-        chosen = chosen[: max(MOST_COLOURED, 1 + len(highlight))]
+    labels = [method["label"] for method in methods]
+    first = reference if reference in labels else labels[0]
+    wins = [label for label, _ in Counter(_winners(methods, found, criterion)).most_common()]
+    chosen = in_colour(labels, [first, *highlight], wins)
     for place, label in enumerate(chosen):
         mine = next(method for method in methods if method["label"] == label)
         # Black is the page's own colour of text, so that it shows in the dark too.

@@ -11,9 +11,11 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import figures, frames, studies, style
+from analysis import frames, studies, style
+from analysis.figures import accuracy, cost, curves
+from analysis.seed_statistics import half_width
+from tests.helpers.figures import made_study, visible
 from tests.helpers.records import (
-    ASYMMETRIC,
     CLEAN,
     HARDER,
     METHODS,
@@ -32,58 +34,42 @@ def study(tmp_path) -> studies.Study:
     return made_study(tmp_path / "made")
 
 
-def made_study(folder: Path, noises=(SYMMETRIC, HARDER, ASYMMETRIC), methods=METHODS):
-    """Two seeds of every method and noise, a point apart."""
-    cells = [cell(m, noise, seed) for noise in noises for m in methods for seed in range(2)]
-    made, epochs = [], {}
-    for planned in cells:
-        last = 0.7 + 0.02 * list(METHODS).index(planned["method"]) + 0.01 * planned["seed"]
-        made.append(record(planned, last, 0.85))
-        epochs[planned["key"]] = epoch_lines(planned, last, 0.85)
-    return studies.load(write_study(folder, cells, made, epochs, packed=True))
-
-
-def curves(axis) -> list:
+def lines(axis) -> list:
     return [line for line in axis.lines if len(line.get_xdata()) > 1]
-
-
-def visible(figure) -> list:
-    return [axis for axis in figure.axes if axis.get_visible()]
 
 
 def all_figures(study: studies.Study) -> list:
     frame, epochs = frames.cells(study), frames.epochs(study)
-    wrong = epochs[epochs["fits_given"].notna()]
+    wrong, looks = epochs[epochs["fits_given"].notna()], style.looks(frame)
     return [
-        figures.accuracy_against_noise(frame, "last"),
-        figures.learning_curves(frame, epochs),
-        figures.memorisation_curves(frame, wrong),
+        accuracy.against_noise(frame, "last", looks),
+        curves.learning(frame, epochs, looks),
+        curves.memorisation(frame, wrong, looks),
+        cost.against_accuracy(frame, frame, study.records, "last", looks),
     ]
 
 
 def test_a_noise_family_with_several_rates_is_drawn_over_them_and_the_rest_as_points(study):
-    figure = figures.accuracy_against_noise(frames.cells(study), "last")
+    figure = all_figures(study)[0]
     over_rates, points = visible(figure)
     assert list(over_rates.get_xticks()) == [0.4, 0.6]
     assert points.get_title() == "Asymmetric 0.4"
     first = over_rates.containers[0].lines[0]
     assert list(first.get_ydata()) == pytest.approx([70.5, 70.5])
     (segment, *_) = over_rates.containers[0].lines[2][0].get_segments()
-    assert np.ptp(segment[:, 1]) == pytest.approx(2 * np.std([70, 71], ddof=1))
+    assert np.ptp(segment[:, 1]) == pytest.approx(2 * half_width([70, 71]))
 
 
 def test_clean_labels_are_rate_zero_of_the_families(tmp_path):
-    frame = frames.cells(made_study(tmp_path / "made", (CLEAN, SYMMETRIC, HARDER)))
-    (axis,) = visible(figures.accuracy_against_noise(frame, "last"))
+    (axis,) = visible(all_figures(made_study(tmp_path / "made", (CLEAN, SYMMETRIC, HARDER)))[0])
     assert list(axis.get_xticks()) == [0.0, 0.4, 0.6]
 
 
 def test_learning_curves_are_means_over_seeds_one_panel_a_setting(study):
-    frame, epochs = frames.cells(study), frames.epochs(study)
-    figure = figures.learning_curves(frame, epochs)
+    figure = all_figures(study)[1]
     titles = [axis.get_title() for axis in visible(figure)]
     assert titles == ["Symmetric 0.4", "Symmetric 0.6", "Asymmetric 0.4"]
-    drawn = curves(visible(figure)[0])
+    drawn = lines(visible(figure)[0])
     assert len(drawn) == len(METHODS)
     assert list(drawn[0].get_xdata()) == list(range(1, 13))
     assert drawn[0].get_ydata()[-1] == pytest.approx(70.5, abs=0.01)
@@ -97,7 +83,7 @@ def test_memorisation_has_both_shares_of_every_noisy_setting(tmp_path):
     ends = [epoch_lines(study.cells[-1], last, 0.85)[-1] for last in (0.76, 0.77)]
     for axis, share in ((given, "fits_given"), (true, "fits_true")):
         shares = [end["memorisation"]["corrupted_part"][share] for end in ends]
-        assert curves(axis)[1].get_ydata()[-1] == pytest.approx(100 * np.mean(shares))
+        assert lines(axis)[1].get_ydata()[-1] == pytest.approx(100 * np.mean(shares))
 
 
 def test_methods_differ_by_more_than_colour(study):
@@ -137,7 +123,8 @@ def test_the_command_writes_the_same_bytes_again(tmp_path):
     done = run(study.folder)
     assert done.returncode == 0, done.stderr
     first = {path.name: path.read_bytes() for path in (study.folder / "figures").iterdir()}
-    names = ("accuracy_against_noise", "learning_curves", "memorisation_curves")
+    names = ["accuracy_against_noise", "learning_curves", "memorisation_curves"]
+    names += ["noise_matrices", "confusion_matrices", "cost_against_accuracy"]
     assert sorted(first) == sorted(f"{name}.{kind}" for name in names for kind in ("pdf", "png"))
     assert run(study.folder, "--out", tmp_path / "again").returncode == 0
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
@@ -146,20 +133,15 @@ def test_the_command_writes_the_same_bytes_again(tmp_path):
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
 
 
-def test_more_methods_than_can_be_told_apart_are_split_and_long_names_wrapped(tmp_path):
+def test_long_names_are_wrapped_so_that_the_legend_fits(tmp_path):
     name = "a rather long name of a variant, as a person may give it in a study"
     cells = [
         cell("gce", SYMMETRIC, 0, label=f"m{k}", display=name[:60] + str(k), hparams={"q": k / 99})
-        for k in range(13)
+        for k in range(10)
     ]
     made = [record(planned, 0.8) for planned in cells]
-    epochs = {planned["key"]: epoch_lines(planned, 0.8, 0.81) for planned in cells}
-    folder = write_study(tmp_path / "made", cells, made, epochs)
-    assert run(folder).returncode == 0
-    curves = sorted(path.name for path in (folder / "figures").glob("learning_curves*.png"))
-    assert curves == ["learning_curves_1.png", "learning_curves_2.png"]
-    frame = frames.cells(studies.load(folder))
-    figure = figures.accuracy_against_noise(frame.iloc[:12], "last")
+    frame = frames.cells(studies.load(write_study(tmp_path / "made", cells, made)))
+    figure = accuracy.against_noise(frame, "last", style.looks(frame))
     (legend,) = figure.legends
     figure.canvas.draw()
     assert legend.get_window_extent().width <= figure.bbox.width
