@@ -34,8 +34,8 @@ def read(path: Path) -> str:
 
 
 def prose(text: str) -> str:
-    """A page without code, identifiers of papers, and what its command makes of each method."""
-    made = r"<!-- methods -->.*<!-- end of methods -->"
+    """A page without code, identifiers of papers, and what commands write that tests compare."""
+    made = r"<!-- (methods|accuracies|against|soft labels|picks) -->.*?<!-- end of \1 -->"
     for pattern in (made, r"^```.*?^```$", r"`[^`]*`", r"arXiv \S+", r"^## \[\S+"):
         text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
     return text
