@@ -22,9 +22,10 @@ from runners.system.files import write_text
 HEAD = """# Committed studies
 
 Made by `python analysis/list_reference.py`. Every folder is a packed study: `make_tables.py`,
-`make_figures.py`, `report.py` and `compare_runs.py` take it as they take a study of one's own.
-`report.html` is its page for the browser, by `python analysis/report.py results/reference/STUDY`. *Told apart*:
-by the paired t test over seeds at 5 %, corrected by Holm; in brackets the 95 % t interval.
+`make_figures.py`, `report.py` and `compare_runs.py` take it as they take a study of one's own. Its
+`report.html` is a page for the browser (`python analysis/report.py results/reference/STUDY`).
+*Told apart*: by the paired t test over seeds at 5 %, corrected by Holm; in brackets the 95 % t
+interval.
 """
 
 

@@ -37,7 +37,7 @@ function confusion(entry, criterion) {
 const says = ({ state, reason }) => [state || "finished", reason].filter(Boolean).join(": ");
 // Accuracies have their epoch behind a blank.
 const seedRow = (seed) => [seed.seed, says(seed), ...data.seed_head.slice(2).map((_, k) =>
-  ((seed.row || [])[k] || "–").replace(/ (.+)/, " (epoch $1)"))].map(String);
+  ((seed.row || [])[k] || "–").replace(/ (\d+)$/, " (epoch $1)"))].map(String);
 
 function commands({ method, setting, seeds }) {
   const [start, end] = data.command;

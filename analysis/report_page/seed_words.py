@@ -38,7 +38,7 @@ def row(
     rate, memory = values["realised_rate"], record.get("peak_memory_mb")
     return [
         *(_accuracy(record, name, values[name]) for name in criteria),
-        None if math.isnan(rate) else f"{100 * rate:.1f}%",
+        None if math.isnan(rate) else f"{100 * rate:.1f} %",
         f"{record['timing']['total_s'] / 60:.1f}",
         f"{memory:.0f}" if memory else None,
     ]

@@ -43,19 +43,18 @@ def suspects(study: Study) -> list[dict[str, Any]]:
     paths = [
         path for path in sorted(study.folder.glob("suspects*.csv")) if ".old-" not in path.name
     ]
-    of_group = {stem(group): group for group in groups(study)} if paths else {}
-    found, letters = [], 0
-    for number, path in enumerate(paths):
-        read = _read(path)
-        if not read["problem"]:
-            # All lists have their share of the images, the first ones what cannot be shared.
-            most = MOST_IMAGES // len(paths) + (number < MOST_IMAGES % len(paths))
-            shown, there = _images(study, of_group.get(path.stem), read, most)
-            for image in shown:
-                letters += len(image["source"])
-                read["images"] += [image] if letters <= MOST_LETTERS else []
-            read["problem"] = "" if there else NO_IMAGES
-        found.append(read)
+    found = [_read(path) for path in paths]
+    whole = [read for read in found if not read["problem"]]
+    of_group = {f"{stem(group)}.csv": group for group in groups(study)} if whole else {}
+    letters = 0
+    for number, read in enumerate(whole):
+        # Each list has its share of the images, and the first ones what cannot be shared.
+        most = MOST_IMAGES // len(whole) + (number < MOST_IMAGES % len(whole))
+        shown = _images(study, of_group.get(read["name"]), read, most)
+        for image in shown or []:
+            letters += len(image["source"])
+            read["images"] += [image] if letters <= MOST_LETTERS else []
+        read["problem"] = NO_IMAGES if shown is None else ""
     return found
 
 
@@ -77,21 +76,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _images(
     study: Study, group: Group | None, read: Mapping[str, Any], most: int
-) -> tuple[list[dict[str, Any]], bool]:
-    """The first images of a list that have a score, and whether its images can be had."""
+) -> list[dict[str, Any]] | None:
+    """The first images of a list that have a score; None where its images cannot be had."""
     rows = [dict(zip(read["columns"], row, strict=False)) for row in read["rows"]]
     if group is None or not data_of_study(study.folder, group.first["dataset"]).is_read:
-        return [], False
+        return None
     try:
         images = Named(*data_of_group(study, group, None))
     except (UserError, OSError):
-        return [], False
+        return None
     found = []
     for row in [row for row in rows if row.get("score")][:most]:
         name = row.get("path") or row.get("index") or ""
         if (image := images.get(name)) is not None:
             found.append(_shown(row, name, image))
-    return found, bool(found) or not rows
+    return found
 
 
 def _shown(row: Mapping[str, str], name: str, image: np.ndarray) -> dict[str, Any]:

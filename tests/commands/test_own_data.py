@@ -124,7 +124,7 @@ def test_the_report_shows_the_images_of_suspects_and_says_where_they_are_gone(mi
     shutil.copytree(mine[0], folder)
     study = folder / "results" / "mine"
     places = json.loads((study / "places.json").read_text())
-    places["dataset"]["image_folder"]["places"]["path"] = str(folder / "my_images")
+    next(iter(places["dataset"].values()))["places"]["path"] = str(folder / "my_images")
     (study / "places.json").write_text(json.dumps(places))
     assert script("analysis/suspects.py", study).returncode == 0
     done = script("analysis/report.py", study)
