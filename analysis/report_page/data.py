@@ -47,15 +47,10 @@ def payload(
     criteria = entries.present(frame) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
     settings, methods = _settings(frame), _methods(frame)
-    places = [(setting["dataset"], setting["slug"]) for setting in settings]
     file, is_there = again.study_file(study, named)
-    labels = [method["label"] for method in methods]
-    groups = frame.reset_index().groupby([*SETTING, "label"], sort=False)["index"]
-    common = entries.Entries(study, criteria, shown, reader, len(groups))
-    found = []
-    for (dataset, slug, label), rows in groups:
-        place = {"method": labels.index(label), "setting": places.index((dataset, slug))}
-        found.append(place | common.entry(rows.tolist()))
+    count = len(frame[[*SETTING, "label"]].drop_duplicates())
+    common = entries.Entries(study, criteria, shown, reader, count)
+    found = _entries(common, frame, settings, methods)
     _colour(methods, found, reference or REFERENCE, highlight)
     return {
         "study": study.name,
@@ -77,6 +72,20 @@ def payload(
         "file": file,
         "file_is_there": is_there,
     }
+
+
+def _entries(
+    common: entries.Entries, frame: pd.DataFrame,
+    settings: Sequence[Mapping[str, Any]], methods: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One entry for every method in a setting that is planned, both by number."""
+    places = [(setting["dataset"], setting["slug"]) for setting in settings]
+    labels, found = [method["label"] for method in methods], []
+    numbers = frame.reset_index().groupby([*SETTING, "label"], sort=False)["index"]
+    for (dataset, slug, label), rows in numbers:
+        place = {"method": labels.index(label), "setting": places.index((dataset, slug))}
+        found.append(place | common.entry(rows.tolist()))
+    return found
 
 
 def _criterion(name: str) -> dict[str, str]:

@@ -116,11 +116,6 @@ class Entries:
         records = [self.study.records[cell["key"]] for cell in done]
         drawn = [self.curves.found[c["key"]] for c in done if c["key"] in self.curves.found]
         seeds = [self._seed(cell, row) for cell, row in zip(cells, rows, strict=True)]
-        origins = [set(seed["origin"]) for seed in seeds if "origin" in seed]
-        common = set.intersection(*origins) if origins else set()
-        for seed in seeds:
-            if "origin" in seed:
-                seed["origin"] = [number for number in seed["origin"] if number not in common]
         protocol = seed_words.terms(cells[0]["protocol"])
         return {
             "values": [
@@ -135,7 +130,7 @@ class Entries:
             "curves": self._packed(mean_curves(drawn)),
             "confusions": confusions(records, self.criteria, self.count),
             "config": self.terms.numbers([*seed_words.config(cells[0]), *protocol]),
-            "origin": sorted(common),
+            "origin": _common(seeds),
         }
 
     def _seed(self, cell: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,6 +146,15 @@ class Entries:
         if found is None:
             return None
         return per_mille(found) | {"epoch": self.epochs.number(found["epoch"])}
+
+
+def _common(seeds: Sequence[dict[str, Any]]) -> list[int]:
+    """What all finished seeds have in their `origin`, which is taken out of these."""
+    known = [seed for seed in seeds if "origin" in seed]
+    common = set.intersection(*(set(seed["origin"]) for seed in known)) if known else set()
+    for seed in known:
+        seed["origin"] = [number for number in seed["origin"] if number not in common]
+    return sorted(common)
 
 
 def present(frame: pd.DataFrame) -> list[str]:

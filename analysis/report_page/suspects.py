@@ -78,6 +78,8 @@ def _images(
     study: Study, group: Group | None, read: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]] | None:
     """The first images of a list that have a score; None where its images cannot be had."""
+    if not most:
+        return []
     rows = [dict(zip(read["columns"], row, strict=False)) for row in read["rows"]]
     if group is None or not data_of_study(study.folder, group.first["dataset"]).is_read:
         return None
