@@ -34,8 +34,8 @@ def by_metric(
 ) -> dict[str, pd.DataFrame]:
     """For each metric one row for every planned cell, in the order of the grid, finished or not.
 
-    Epochs are read only where one of the `wanted` criteria is found in them; else it is nan. They
-    are read once for each cell, by `read` (default: `study.epochs`).
+    Epochs are read, once and by `read` (default: `study.epochs`), only where one of the `wanted`
+    criteria is found in them; else it is nan.
 
     Cells of a data set that ran on other data than the rest are not averaged with these: they count
     as not done. So do those of a setting whose noise is the same for all seeds that were given
@@ -62,11 +62,9 @@ def by_metric(
         described.append(_description(study, cell, record))
         for metric, rows in values.items():
             rows.append(_values(record or {}, metric, lines))
-    alike = pd.DataFrame(described)
-    return {
-        metric: _with_others(pd.concat([alike, pd.DataFrame(rows)], axis=1))
-        for metric, rows in values.items()
-    }
+    known = pd.DataFrame(described)
+    both = {m: pd.concat([known, pd.DataFrame(rows)], axis=1) for m, rows in values.items()}
+    return {metric: _with_others(frame) for metric, frame in both.items()}
 
 
 def _with_others(frame: pd.DataFrame) -> pd.DataFrame:

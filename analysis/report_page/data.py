@@ -43,13 +43,11 @@ def payload(
     """
     reader = Reader(study)
     by_metric = frames.by_metric(study, entries.SHARES, list(CRITERIA), reader)
-    frame = by_metric["accuracy"]
-    criteria = entries.present(frame) or list(DEFAULT)
+    criteria = entries.present(frame := by_metric["accuracy"]) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
     settings, methods = _settings(frame), _methods(frame)
     file, is_there = again.study_file(study, named)
-    count = len(frame[[*SETTING, "label"]].drop_duplicates())
-    common = entries.Entries(study, criteria, shown, reader, count)
+    common = entries.Entries(study, criteria, shown, reader)
     found = _entries(common, frame, settings, methods)
     _colour(methods, found, reference or REFERENCE, highlight)
     return {

@@ -81,7 +81,6 @@ class Entries:
         criteria: names of those that its records have.
         frames: by metric, its `frames.cells`.
         curves: of its finished cells.
-        count: how many methods in settings it has.
         terms: names and values that several entries have, each once.
         epochs: lists of epochs, each once.
     """
@@ -90,7 +89,6 @@ class Entries:
     criteria: Sequence[str]
     frames: Mapping[str, pd.DataFrame]
     curves: Reader
-    count: int
     terms: Shared = field(default_factory=Shared)
     epochs: Shared = field(default_factory=Shared)
 
@@ -98,6 +96,12 @@ class Entries:
     def _values(self) -> list[np.ndarray]:
         """Of each metric float (cells, criteria)."""
         return [frame[list(self.criteria)].to_numpy(float) for frame in self.frames.values()]
+
+    @cached_property
+    def _count(self) -> int:
+        """How many methods in settings there are."""
+        places = ("dataset", "noise_slug", "label")
+        return len({tuple(cell[name] for name in places) for cell in self.study.cells})
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
@@ -128,7 +132,7 @@ class Entries:
             "failed": sum(seed.get("state") == "failed" for seed in seeds),
             "seeds": seeds,
             "curves": self._packed(mean_curves(drawn)),
-            "confusions": confusions(records, self.criteria, self.count),
+            "confusions": confusions(records, self.criteria, self._count),
             "config": self.terms.numbers([*seed_words.config(cells[0]), *protocol]),
             "origin": _common(seeds),
         }
