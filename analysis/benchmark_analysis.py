@@ -2,7 +2,7 @@
 
 Makes a packed study of `--cells` records with `--epochs` epochs each in a temporary folder, out of
 the records of the committed default study, and prints seconds (wall and CPU) and the peak of memory
-of loading it, of the frame of cells and of that of epochs.
+of loading it, of the frame of cells, of that of epochs and of the page of `report.py`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 
 from analysis import command, frames, studies
+from analysis.report_page import page
 from runners.system.canonical import sha256_of
 
 SOURCE = ROOT / "results" / "reference" / "default"
+SETTINGS, SEEDS = 40, 5
 
 
 def main() -> None:
@@ -41,6 +43,8 @@ def main() -> None:
         assert len(study.records) == arguments.cells
         timed("frame of cells", lambda: frames.cells(study))
         timed("frame of epochs", lambda: frames.epochs(study))
+        text = timed("report", lambda: page.render(study, None, [], None))
+        print(f"{len(text.encode()) / 1e6:.2f} MB of report")
 
 
 def timed(what: str, function: Callable[[], Any]) -> Any:
@@ -54,24 +58,56 @@ def timed(what: str, function: Callable[[], Any]) -> Any:
 
 
 def make(folder: Path, count: int, epochs: int) -> None:
-    """Writes the study: the default study's records again and again, each with a key of its own."""
+    """Writes the study: `SETTINGS` with `SEEDS` of as many methods as so many cells need.
+
+    Numbers are those of the default study's records again and again. Keys, fingerprints and splits
+    differ as those of a real study do.
+    """
     head = json.loads((SOURCE / "study.json").read_text(encoding="utf-8"))
     lines = (SOURCE / "records.jsonl").read_text(encoding="utf-8").splitlines()
     known = {cell["key"]: cell for cell in head["cells"]}
-    originals = [_longer(json.loads(line), epochs) for line in lines]
-    head["cells"] = []
+    originals: dict[str, list] = {}
+    for line in lines:
+        record, text = _longer(json.loads(line), epochs)
+        planned = known[record["key"]]
+        originals.setdefault(planned["method"], []).append((record, text, planned))
+    methods, head["cells"] = list(originals), []
     with (folder / "records.jsonl").open("w", encoding="utf-8") as file:
         for number in range(count):
-            record, text = originals[number % len(originals)]
-            planned = known[record["key"]]
-            key = hashlib.sha256(str(number).encode()).hexdigest()
-            seed = 1000 + number // len(originals)
-            name = f"{planned['name'].rpartition('__s')[0]}__s{seed}__{key[:8]}"
-            head["cells"].append(planned | {"key": key, "seed": seed, "name": name})
-            record = record | {"key": key, "cell": record["cell"] | {"seed": seed}}
+            method = number // (SETTINGS * SEEDS)
+            mine = originals[methods[method % len(methods)]]
+            record, text, planned = mine[number % len(mine)]
+            planned, origin = _changed(planned, number, epochs)
+            head["cells"].append(planned)
+            cell = {name: planned[name] for name in record["cell"]}
+            changes = {"key": planned["key"], "cell": cell}
+            record = record | changes | {"provenance": record["provenance"] | origin}
             record["record_sha256"] = sha256_of(record)
             file.write(f'{json.dumps(record, separators=(",", ":"))[:-1]},"epochs":{text}}}\n')
     (folder / "study.json").write_text(json.dumps(head), encoding="utf-8")
+
+
+def _changed(
+    planned: dict[str, Any], number: int, epochs: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """A planned cell at another place of the grid, and what its record says of code and split."""
+    place, seed = divmod(number, SEEDS)
+    method, setting = divmod(place, SETTINGS)
+    rate = round(0.9 * (setting + 1) / SETTINGS, 4)
+    label, slug = f"{planned['method']}-{method}", f"symmetric-{rate}"
+    key, fingerprint, split = map(_digest, (number, f"method {method}", (setting, seed)))
+    planned = planned | {
+        "key": key, "seed": seed, "label": label, "display": f"{planned['display']} {method}",
+        "name": f"{planned['dataset']}__{slug}__{label}__s{seed}__{key[:8]}",
+        "noise": {"name": "symmetric", "rate": rate}, "noise_slug": slug,
+        "noise_display": f"Symmetric {rate}", "fingerprint": fingerprint,
+        "protocol": planned["protocol"] | {"epochs": epochs},
+    }  # fmt: skip
+    return planned, {"fingerprint": fingerprint, "split_sha256": split}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(str(value).encode()).hexdigest()
 
 
 def _longer(record: dict[str, Any], epochs: int) -> tuple[dict[str, Any], str]:

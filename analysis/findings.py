@@ -18,6 +18,9 @@ from analysis.marks import is_ceiling
 from analysis.seed_statistics import LEVEL, half_width
 from runners.system.console import counted
 
+COLUMNS = ["dataset", "noise_slug", "noise_display", "label", "display", "privileges", "seed"]
+COLUMNS += paired.SAME
+"""Those of `frames.cells` that sentences are made of, the criterion apart."""
 GROUPS = {
     (): "without clean images or the noise rate",
     ("clean_subset",): "with clean images",
@@ -38,6 +41,7 @@ def sentences(frame: pd.DataFrame, criterion: str) -> list[str]:
     """
     said = []
     several = frame["dataset"].nunique() > 1
+    frame = frame[[*COLUMNS, criterion]]  # groups of few columns are fast
     for (dataset, _), rows in frame.groupby(["dataset", "noise_slug"], sort=False):
         setting = rows["noise_display"].iloc[0]
         where = f"{dataset}, {setting}" if several else setting

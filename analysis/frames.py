@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,15 +13,29 @@ import datasets.noise
 from analysis import criteria, failures, label_wave
 from analysis.studies import Study
 
+Epochs = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
+"""Reads the lines of the epochs of a planned cell that is finished."""
+
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
 
 
 def cells(
     study: Study, metric: str = "accuracy", wanted: Collection[str] = criteria.DEFAULT
 ) -> pd.DataFrame:
-    """One row for every planned cell, in the order of the grid, finished or not.
+    """See `by_metric`."""
+    return by_metric(study, [metric], wanted)[metric]
 
-    Epochs are read only where one of the `wanted` criteria is found in them; else it is nan.
+
+def by_metric(
+    study: Study,
+    metrics: Collection[str],
+    wanted: Collection[str] = criteria.DEFAULT,
+    read: Epochs | None = None,
+) -> dict[str, pd.DataFrame]:
+    """For each metric one row for every planned cell, in the order of the grid, finished or not.
+
+    Epochs are read, once and by `read` (default: `study.epochs`), only where one of the `wanted`
+    criteria is found in them; else it is nan.
 
     Cells of a data set that ran on other data than the rest are not averaged with these: they count
     as not done. So do those of a setting whose noise is the same for all seeds that were given
@@ -38,12 +52,23 @@ def cells(
     `test_images`, `split_sha256`, and for every criterion C the metric `C` and
     `ensemble_C`. Rates and metrics are in [0, 1] (cost: seconds), nan where there is no record.
     """
-    in_epochs = label_wave.NAME in wanted and criteria.METRICS[metric].by_criterion
-    rows = []
+    in_epochs = any(criteria.METRICS[metric].by_criterion for metric in metrics)
+    in_epochs &= label_wave.NAME in wanted
+    described: list[dict[str, Any]] = []
+    values: dict[str, list[dict[str, float]]] = {metric: [] for metric in metrics}
     for cell in study.cells:
-        lines = study.epochs(cell) if in_epochs and cell["key"] in study.records else ()
-        rows.append(_row(study, cell, metric, lines))
-    frame = pd.DataFrame(rows)
+        record = study.records.get(cell["key"])
+        lines = (read or study.epochs)(cell) if in_epochs and record else ()
+        described.append(_description(study, cell, record))
+        for metric, rows in values.items():
+            rows.append(_values(record or {}, metric, lines))
+    known = pd.DataFrame(described)
+    both = {m: pd.concat([known, pd.DataFrame(rows)], axis=1) for m, rows in values.items()}
+    return {metric: _with_others(frame) for metric, frame in both.items()}
+
+
+def _with_others(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the columns that say which cells ran on other data or labels than the rest."""
     frame["other_data"] = frame["other_labels"] = False
     for _, rows in frame[frame["done"]].groupby("dataset", sort=False):
         frame.loc[rows.index, "other_data"] = _differ(rows, "data_sha256")
@@ -71,15 +96,24 @@ def _is_fixed(noise: str) -> bool:
     return noise in datasets.noise.names() and not datasets.noise.get(noise).random
 
 
-def _row(
-    study: Study, cell: Mapping[str, Any], metric: str, lines: Sequence[Mapping[str, Any]]
+def _values(
+    record: Mapping[str, Any], metric: str, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    return {
+        f"{of}{name}": criteria.value(record, name, metric=metric, ensemble=bool(of), epochs=lines)
+        for name in criteria.CRITERIA
+        for of in ("", "ensemble_")
+    }
+
+
+def _description(
+    study: Study, cell: Mapping[str, Any], record: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    record = study.records.get(cell["key"])
     origin = record["provenance"] if record else {}
     row = {"key": cell["key"], **{name: cell[name] for name in DESCRIPTION}}
     row |= {name: cell["protocol"].get(name) for name in ("network", "epochs", "batch_size")}
     realised = record["noise"]["realised_rate"] if record else None
-    row |= {
+    return row | {
         "noise": cell["noise"]["name"],
         "noise_config": cell["noise"],
         "dataset_name": _dataset_name(cell, record),
@@ -110,12 +144,6 @@ def _row(
         "device": origin.get("device"),
         "warnings": tuple(origin.get("warnings") or ()),
     }
-    for name in criteria.CRITERIA:
-        for of, ensemble in (("", False), ("ensemble_", True)):
-            row[f"{of}{name}"] = criteria.value(
-                record or {}, name, metric=metric, ensemble=ensemble, epochs=lines
-            )
-    return row
 
 
 def _dataset_name(cell: Mapping[str, Any], record: Mapping[str, Any] | None) -> str:

@@ -22,8 +22,10 @@ from runners.system.files import write_text
 HEAD = """# Committed studies
 
 Made by `python analysis/list_reference.py`. Every folder is a packed study: `make_tables.py`,
-`make_figures.py` and `compare_runs.py` take it as they take a study of one's own. *Told apart*:
-by the paired t test over seeds at 5 %, corrected by Holm; in brackets the 95 % t interval.
+`make_figures.py`, `report.py` and `compare_runs.py` take it as they take a study of one's own. Its
+`report.html` is a page for the browser (`python analysis/report.py results/reference/STUDY`).
+*Told apart*: by the paired t test over seeds at 5 %, corrected by Holm; in brackets the 95 % t
+interval.
 """
 
 
@@ -59,6 +61,8 @@ def section(study: Study) -> str:
     said = [line for line in findings.sentences(frame, "last") if ", all methods: " in line]
     amp = (study.config.get("protocol") or {}).get("amp", "none")
     precision = "" if amp == "none" else f", {amp}"
+    page = f"{study.folder.name}/report.html"
+    there = (study.folder / "report.html").is_file()
     lines = [
         f"## [{study.name}]({study.folder.name})\n",
         f"{', '.join(frame['dataset'].unique())}; {numbers}; `{first['network']}`, "
@@ -66,6 +70,7 @@ def section(study: Study) -> str:
         f"{counted(len(frame), 'cell')} done.\n",
         *(f"- {line.replace(', all methods', '')}" for line in said),
         *(f"- {line}" for line in study.sentences()),
+        *[f"- Page for the browser: [report.html]({page})."] * there,
     ]
     return "\n".join(lines) + "\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +53,12 @@ def half_width(values: Iterable[float], level: float = LEVEL) -> float:
     spread = summary(values)
     if spread.n < 2:
         return math.inf
-    return float(stats.t.ppf((1 + level) / 2, spread.n - 1)) * spread.sd / math.sqrt(spread.n)
+    return _quantile((1 + level) / 2, spread.n - 1) * spread.sd / math.sqrt(spread.n)
+
+
+@functools.cache
+def _quantile(share: float, freedom: int) -> float:
+    return float(stats.t.ppf(share, freedom))
 
 
 def t_interval(values: Iterable[float], level: float = LEVEL) -> tuple[float, float]:

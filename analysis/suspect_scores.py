@@ -37,6 +37,11 @@ class Group:
         return self.cells[0][0]
 
 
+def stem(group: Group) -> str:
+    """Name of the files of a group's list, without an ending."""
+    return f"suspects_{group.name}" if group.name else "suspects"
+
+
 def groups(study: Study) -> list[Group]:
     """The finished cells by data set, noise and labels."""
     found: dict[tuple[str, str, str], list] = {}
@@ -95,15 +100,16 @@ def table(study: Study, group: Group, dataset: Dataset, arrays: Arrays) -> pd.Da
     for column in ("given", "proposed"):
         frame[column] = frame[column].map(names).fillna("")
     where = "path" if has_paths else "index"
-    files = _files(arrays, dataset) if has_paths else np.arange(total)
-    frame[where] = files[frame["position"]]
+    names = files(arrays, dataset) if has_paths else np.arange(total)
+    frame[where] = names[frame["position"]]
     shown = ["rank", where, "given", "proposed", "score", "agree", "trained", "label"]
     frame = frame[[*shown, "truth", "position"]].reset_index(drop=True)
     frame.attrs["cells"] = len(cells)
     return frame
 
 
-def _files(arrays: Arrays, dataset: Dataset) -> np.ndarray:
+def files(arrays: Arrays, dataset: Dataset) -> np.ndarray:
+    """Paths of the images of a data set that has some, by position: training, then test."""
     return np.concatenate([arrays.train_inputs["path"], np.array(dataset.files("test"))])
 
 

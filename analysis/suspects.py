@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -25,10 +24,10 @@ import pandas as pd
 from analysis import command
 from analysis.contact_sheet import contact_sheet
 from analysis.studies import Study
-from analysis.suspect_scores import Group, groups, quality, table
-from datasets.base import UNKNOWN, Arrays, DataError, Dataset
+from analysis.suspect_images import data_of_group
+from analysis.suspect_scores import Group, groups, quality, stem, table
+from datasets.base import UNKNOWN, DataError, Dataset
 from datasets.folder.rows import read_table
-from runners.results.places import data_of_study
 from runners.system.errors import UserError
 from runners.system.files import write_text
 
@@ -51,7 +50,7 @@ def main() -> None:
 
 
 def _list(study: Study, group: Group, folder: Path, arguments: argparse.Namespace) -> None:
-    dataset, arrays = _data(study, group, arguments.data)
+    dataset, arrays = data_of_group(study, group, arguments.data)
     try:
         frame = table(study, group, dataset, arrays)
     except ValueError as error:
@@ -61,15 +60,14 @@ def _list(study: Study, group: Group, folder: Path, arguments: argparse.Namespac
         frame["truth"] = _told_truth(arguments.truth, frame, numbers)
     given = frame["given"].map(numbers)
     frame["wrong"] = (frame["truth"] != UNKNOWN) & (frame["truth"] != given)
-    stem = f"suspects_{group.name}" if group.name else "suspects"
     listed = _with_own(frame.drop(columns=["truth", "position", "wrong"]), dataset)
-    listed["label"] = _reviewed(folder / f"{stem}.csv", listed)
+    listed["label"] = _reviewed(folder / f"{stem(group)}.csv", listed)
     text = listed.to_csv(index=False, lineterminator="\n", na_rep="")
-    written = write_text(folder / f"{stem}.csv", text)
+    written = write_text(folder / f"{stem(group)}.csv", text)
     images = arrays.train_images
     if "path" in frame:
         images = np.concatenate([images, arrays.test_images])
-    sheet = contact_sheet(frame, images, folder / f"{stem}.png")
+    sheet = contact_sheet(frame, images, folder / f"{stem(group)}.png")
     _say(study, group, frame, [written, sheet])
 
 
@@ -136,29 +134,6 @@ def _reviewed(path: Path, listed: pd.DataFrame) -> pd.Series:
         shutil.copyfile(path, kept)
         print(f"the earlier list has more than fits into this one and is kept: {kept}")
     return listed[where].astype(str).map(written).fillna("")
-
-
-def _data(study: Study, group: Group, data: Path | None) -> tuple[Dataset, Arrays]:
-    """The data set of a group, which must be that of its records.
-
-    Raises:
-        UserError: it is not there, or has changed.
-    """
-    label = group.first["dataset"]
-    own = data_of_study(study.folder, label)
-    root = data or (Path(os.environ["DATA_ROOT"]) if "DATA_ROOT" in os.environ else own.root)
-    try:
-        dataset = own.dataset
-        arrays = dataset.load(root)
-    except (DataError, ImportError, KeyError, ValueError) as error:
-        raise UserError(f"study {study.name}: {label} cannot be read: {error}") from error
-    wanted = {record["provenance"].get("data_sha256") for _, record in group.cells}
-    if wanted - {arrays.sha256, None, ""}:
-        raise UserError(
-            f"study {study.name}: {label} has changed since it ran: run the study again "
-            "(--rerun-stale)"
-        )
-    return dataset, arrays
 
 
 def _say(study: Study, group: Group, frame: pd.DataFrame, files: list[Path]) -> None:

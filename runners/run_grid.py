@@ -24,7 +24,13 @@ from runners.system.errors import UserError
 
 def parser() -> argparse.ArgumentParser:
     """The command line of this script."""
-    return run_parser("run_grid.py", __doc__)
+    command = run_parser("run_grid.py", __doc__)
+    command.add_argument(
+        "--report",
+        action="store_true",
+        help="keep report.html in the study's folder fresh while cells run; also with --watch",
+    )
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,15 @@ def _says_the_same(path: Path, study: Study) -> bool:
         return False
 
 
-def command(study: Study, file: str, cell: Mapping[str, Any]) -> str:
-    """The line that runs one method in one setting again, all its seeds."""
-    only = {"noise": cell["noise_slug"], "method": cell["label"]}
-    if len({other["dataset"] for other in study.cells}) > 1:
-        only = {"dataset": cell["dataset"], **only}
-    words = ["python", "runners/run_grid.py", file]
-    for axis, value in only.items():
-        words += ["--only", f"{axis}={value}"]
-    return shlex.join([*words, "--results", ELSEWHERE])
+def start(file: str) -> str:
+    """How the command line begins that runs cells again."""
+    return shlex.join(["python", "runners/run_grid.py", file])
+
+
+def only(**values: str) -> str:
+    """The words of a command line that choose cells, by axis."""
+    words = [word for axis, value in values.items() for word in ("--only", f"{axis}={value}")]
+    return shlex.join(words)
 
 
 def as_file(study: Study) -> str:

@@ -106,10 +106,10 @@ const legend = (series) => el("div", { class: "legend" }, series.map(({ name, lo
   el("span", null, svg("svg", { viewBox: "0 0 26 10", "aria-hidden": "true" }, svg("path", {
     class: "line", d: "M0 5H26", stroke: colourOf(look), "stroke-dasharray": look.dash })), name)));
 
-// Curves over epochs: lines are {name, look, epochs, values in [0, 1]}.
+// Curves over epochs: lines are {name, look, epochs, values in tenths of a percent}.
 function curveChart(title, lines) {
   const series = lines.map((line) => ({ ...line, points: line.epochs.map((epoch, k) => {
-    const value = line.values[k] === null ? NaN : 100 * line.values[k];
+    const value = line.values[k] === null ? NaN : line.values[k] / 10;
     return [epoch, value, `epoch ${epoch}: ${value.toFixed(1)} %`];
   }) }));
   const all = series.flatMap((one) => one.points);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,8 @@ CURVES = {
     "fits_given": "wrong labels predicted as given (memorised)",
     "fits_true": "wrong labels predicted as true",
 }
-MOST_VALUES, LEAST_VALUES, VALUES_OF_A_CELL = 150_000, 50_000, 30
-"""Numbers that all curves of a page may have together, 7 bytes each: fewer the more cells there
+MOST_VALUES, LEAST_VALUES, VALUES_OF_A_CELL = 200_000, 80_000, 30
+"""Numbers that all curves of a page may have together, 4 bytes each: fewer the more cells there
 are, since all else that is said of a cell takes room too."""
 FEWEST_POINTS = 8
 MOST_COUNTS = 200_000
@@ -27,11 +29,32 @@ MOST_CLASSES = 20
 """Classes up to which a confusion matrix is shown whole; of more, the largest confusions are."""
 
 
-def rounded(value: Any, digits: int = 4) -> float | None:
-    """A number with so many digits; None where it is none, or not finite."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return round(float(value), digits)
+Curves = dict[str, list]
+"""`epoch` and those of `CURVES` that a cell has, one value for each epoch that is drawn."""
+
+
+@dataclass
+class Reader:
+    """Reads the epochs of the cells of a study, and keeps what the page draws of them.
+
+    Attributes:
+        study: the study.
+        found: the curves of the cells that were read, by key.
+    """
+
+    study: Study
+    found: dict[str, Curves] = field(default_factory=dict)
+
+    @cached_property
+    def room(self) -> tuple[int, bool]:
+        """See `room`."""
+        return room(self.study)
+
+    def __call__(self, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+        lines = self.study.epochs(cell)
+        if lines:
+            self.found[cell["key"]] = curves(lines, self.room[0])
+        return lines
 
 
 def room(study: Study) -> tuple[int, bool]:
@@ -49,37 +72,44 @@ def room(study: Study) -> tuple[int, bool]:
     return max(1, math.ceil(sum(lengths) * len(CURVES) / seeds / most)), False
 
 
-def curves(study: Study, cell: Mapping[str, Any], step: int) -> dict[str, list] | None:
-    """`epoch` and the `CURVES` of a finished cell, rounded to 4 digits; None where it has none."""
-    lines = study.epochs(cell)
+def curves(lines: Sequence[Mapping[str, Any]], step: int) -> Curves:
+    """The curves of the lines of a cell's epochs, every so many of them and the last one."""
     lines = [line for k, line in enumerate(lines) if k % step == 0 or k == len(lines) - 1]
-    if not lines:
-        return None
-    found: dict[str, list] = {"epoch": [line.get("epoch") for line in lines]}
+    found: Curves = {"epoch": [line.get("epoch") for line in lines]}
     for name in CURVES:
         series = []
         for line in lines:
             corrupted = line["memorisation"].get("corrupted_part") or {}
-            series.append(rounded((corrupted if name.startswith("fits") else line).get(name)))
+            value = (corrupted if name.startswith("fits") else line).get(name)
+            known = isinstance(value, int | float) and math.isfinite(value)
+            series.append(value if known else None)
         if any(value is not None for value in series):
             found[name] = series
     return found
 
 
-def mean_curves(of_seeds: Sequence[Mapping[str, list]]) -> dict[str, list] | None:
+def mean_curves(of_seeds: Sequence[Curves]) -> Curves | None:
     """The mean of the seeds at every epoch that all of them have; None without any."""
     if not of_seeds:
         return None
     epochs = [e for e in of_seeds[0]["epoch"] if all(e in other["epoch"] for other in of_seeds)]
-    found: dict[str, list] = {"epoch": epochs}
+    found: Curves = {"epoch": epochs}
     for name in CURVES:
         if all(name in other for other in of_seeds):
             by_epoch = [dict(zip(c["epoch"], c[name], strict=True)) for c in of_seeds]
             columns = [[seed[epoch] for seed in by_epoch] for epoch in epochs]
-            means = [None if None in c else rounded(sum(c) / len(c)) for c in columns]
+            means = [None if None in c else sum(c) / len(c) for c in columns]
             if any(mean is not None for mean in means):
                 found[name] = means
     return found
+
+
+def per_mille(found: Curves) -> Curves:
+    """The curves with whole numbers of tenths of a percent, which is what a reader is shown."""
+    return {
+        name: values if name == "epoch" else [v if v is None else round(1000 * v) for v in values]
+        for name, values in found.items()
+    }
 
 
 def confusions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from analysis import findings, frames, marks
 from analysis.criteria import CRITERIA, DEFAULT, METRICS
 from analysis.report_page import again, entries, seed_words
-from analysis.report_page.curves import CURVES
+from analysis.report_page.curves import CURVES, Reader
 from analysis.studies import Study
 from analysis.style import COLOURS, in_colour
 
@@ -38,27 +39,22 @@ def payload(
         highlight: further such labels.
         named: the study file, where the user has named one.
     """
-    by_metric = {metric: frames.cells(study, metric) for metric in entries.SHARES}
-    frame = by_metric["accuracy"]
-    criteria = entries.present(frame) or list(DEFAULT)
+    reader = Reader(study)
+    by_metric = frames.by_metric(study, entries.SHARES, list(CRITERIA), reader)
+    criteria = entries.present(frame := by_metric["accuracy"]) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
     settings, methods = _settings(frame), _methods(frame)
-    places = [(setting["dataset"], setting["slug"]) for setting in settings]
     file, is_there = again.study_file(study, named)
-    common, found = _entries(study, shown, criteria, frame)
-    for each in found:
-        mine = frame.loc[each.pop("first")]
-        each["method"] = [method["label"] for method in methods].index(mine["label"])
-        each["setting"] = places.index((mine["dataset"], mine["noise_slug"]))
-        each["command"] = again.command(study, file, mine)
-    _colour(methods, found, reference or REFERENCE, highlight, criteria[0])
+    common = entries.Entries(study, criteria, shown, reader)
+    found = _entries(common, frame, settings, methods)
+    _colour(methods, found, reference or REFERENCE, highlight)
     return {
         "study": study.name,
         "criteria": [_criterion(name) for name in criteria],
         "metrics": [{"id": name, "words": METRICS[name].words} for name in shown],
         "curves": CURVES,
-        "every": common.room[0],
-        "seed_curves": common.room[1],
+        "every": reader.room[0],
+        "seed_curves": reader.room[1],
         "methods": methods,
         "settings": settings,
         "groups": _groups(methods),
@@ -66,26 +62,26 @@ def payload(
         "families": _families(settings),
         "seed_head": seed_words.head(criteria),
         "findings": _findings(shown, criteria),
-        "protocols": common.protocols.values,
-        "origins": common.origins.values,
+        "terms": common.terms.values,
+        "epochs": common.epochs.values,
+        "command": [again.start(file), shlex.join(["--results", again.ELSEWHERE])],
         "file": file,
         "file_is_there": is_there,
     }
 
 
 def _entries(
-    study: Study, shown: Mapping[str, pd.DataFrame], criteria: Sequence[str], frame: pd.DataFrame
-) -> tuple[entries.Entries, list[dict[str, Any]]]:
-    """One entry for every method in a setting, with the number of its `first` cell."""
-    groups = [rows for _, rows in frame.groupby([*SETTING, "label"], sort=False)]
-    common = entries.Entries(study, criteria, len(groups))
-    found = []
-    for rows in groups:
-        cells = [study.cells[k] for k in rows.index]
-        of_metrics = {metric: whole.loc[rows.index] for metric, whole in shown.items()}
-        made = common.entry(cells, {"accuracy": rows} | of_metrics)
-        found.append(made | {"first": rows.index[0]})
-    return common, found
+    common: entries.Entries, frame: pd.DataFrame,
+    settings: Sequence[Mapping[str, Any]], methods: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One entry for every method in a setting that is planned, both by number."""
+    places = [(setting["dataset"], setting["slug"]) for setting in settings]
+    labels, found = [method["label"] for method in methods], []
+    numbers = frame.reset_index().groupby([*SETTING, "label"], sort=False)["index"]
+    for (dataset, slug, label), rows in numbers:
+        place = {"method": labels.index(label), "setting": places.index((dataset, slug))}
+        found.append(place | common.entry(rows.tolist()))
+    return found
 
 
 def _criterion(name: str) -> dict[str, str]:
@@ -102,10 +98,11 @@ def _settings(frame: pd.DataFrame) -> list[dict[str, Any]]:
         rate = rows["rate"].dropna()
         found.append(
             {
-                "dataset": dataset, "slug": slug, "noise": noise,
+                "dataset": dataset, "slug": slug, "stem": f"{dataset}__{slug}", "noise": noise,
                 "name": f"{dataset}, {noise}" if several else noise,
                 "rate": round(100 * float(rate.iloc[0]), 2) if len(rate) else None,
                 "family": rows["family"].iloc[0], "kind": rows["noise"].iloc[0],
+                "only": again.only(**({"dataset": dataset} if several else {}), noise=slug),
             }
         )  # fmt: skip
     return found
@@ -138,6 +135,7 @@ def _methods(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "label": row.label,
+            "only": again.only(method=row.label),
             "name": (name := f"{row.display}{marks.marks(row.privileges)}"),
             "short": name if len(name) < SHORT else f"{name[: SHORT - 2]}…",
             "group": _group(row.privileges),
@@ -158,12 +156,12 @@ def _groups(methods: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _colour(
     methods: list[dict[str, Any]], found: Sequence[Mapping[str, Any]],
-    reference: str, highlight: Sequence[str], criterion: str,
+    reference: str, highlight: Sequence[str],
 ) -> None:  # fmt: skip
     """Gives methods a colour and a dash: all of few; of many the reference, the named, the best."""
     labels = [method["label"] for method in methods]
     first = reference if reference in labels else labels[0]
-    wins = [label for label, _ in Counter(_winners(methods, found, criterion)).most_common()]
+    wins = [label for label, _ in Counter(_winners(methods, found)).most_common()]
     chosen = in_colour(labels, [first, *highlight], wins)
     for place, label in enumerate(chosen):
         mine = next(method for method in methods if method["label"] == label)
@@ -173,16 +171,14 @@ def _colour(
         mine["dash"] = ["", "6 2", "2 2"][place // len(COLOURS) % 3]
 
 
-def _winners(
-    methods: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], criterion: str
-) -> list[str]:
-    """Label of the best complete rival of every setting, by accuracy."""
-    best: dict[int, tuple[float, str]] = {}
+def _winners(methods: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Label of the best complete rival of every setting, by the first criterion and metric."""
+    best: dict[int, tuple[int, str]] = {}
     for each in found:
         method = methods[each["method"]]
-        value = each["values"].get(criterion, {}).get("accuracy")
-        if value and value[4] and method["rival"]:
-            here = (value[1], method["label"])
+        value = each["values"][0][0]
+        if value and value[-1] == each["planned"] and method["rival"]:
+            here = (100 * value[0] + value[2], method["label"])
             best[each["setting"]] = max(best.get(each["setting"], here), here)
     return [label for _, label in best.values()]
 

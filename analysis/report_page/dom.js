@@ -2,6 +2,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
+const all = (selector) => document.querySelectorAll(selector);
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {

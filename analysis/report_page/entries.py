@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import marks
 from analysis.criteria import CRITERIA, METRICS
-from analysis.findings import half_width
 from analysis.report_page import seed_words
-from analysis.report_page.curves import confusions, curves, mean_curves, room, rounded
+from analysis.report_page.curves import Curves, Reader, confusions, mean_curves, per_mille
 from analysis.report_page.states import state
-from analysis.seed_statistics import summary
+from analysis.seed_statistics import half_width, summary
 from analysis.studies import Study
 
 SHARES = [name for name, metric in METRICS.items() if metric.unit == "%"]
@@ -37,99 +37,128 @@ class Shared:
             self.values.append(value)
         return self._numbers[known]
 
+    def numbers(self, values: Iterable[Any]) -> list[int]:
+        """The numbers of several values."""
+        return [self.number(value) for value in values]
 
-def values(rows: Mapping[str, pd.DataFrame], criteria: Sequence[str]) -> dict[str, dict]:
-    """Criterion -> metric -> [text, mean, low and high end of its interval, complete, n].
+
+def value(of_seeds: np.ndarray) -> list[int] | None:
+    """What is shown of the seeds of one method in one setting; None without any value.
+
+    As whole numbers, small ones since there are many: mean and standard deviation as shown, in
+    tenths of a percent; what the mean has beyond that and half of its 95 % t interval, in
+    thousandths of a percent; how many seeds have a value. Without spread (one seed) both are -1.
 
     Args:
-        rows: by metric, the cells of one method in one setting (see `frames.cells`).
-        criteria: names of those that the study has.
-
-    Means and their 95 % t intervals (None for one seed; within 0 and 100) are in percent; complete
-    says whether all planned seeds count. What has no value is left out.
+        of_seeds: float (planned seeds,), between 0 and 1, nan for missing.
     """
-    found: dict[str, dict] = {}
-    for name in criteria:
-        for metric, mine in rows.items():
-            of_seeds = summary(100 * mine[name])
-            if of_seeds.n == 0:
-                continue
-            half = half_width((100 * mine[name]).dropna().tolist())
-            text = f"{of_seeds.mean:.1f}"
-            ends: list[float | None] = [None, None]
-            if of_seeds.n > 1:
-                text += f" ± {of_seeds.sd:.1f}"
-                low, high = of_seeds.mean - half, of_seeds.mean + half
-                ends = [rounded(max(0.0, low), 3), rounded(min(100.0, high), 3)]
-            mean, complete = rounded(of_seeds.mean, 3), of_seeds.n == len(mine)
-            found.setdefault(name, {})[metric] = [text, mean, *ends, complete, of_seeds.n]
-    return found
+    found = summary(100 * of_seeds)
+    if found.n == 0:
+        return None
+    mean = _tenths(found.mean)
+    rest = round(1000 * found.mean) - 100 * mean
+    if found.n == 1:
+        return [mean, -1, rest, -1, 1]
+    return [mean, _tenths(found.sd), rest, round(1000 * half_width(100 * of_seeds)), found.n]
 
 
-@dataclass(frozen=True)
+def text(shown: Sequence[int]) -> str:
+    """Mean and standard deviation of a `value`, as in a table."""
+    mean, spread = (f"{tenths / 10:.1f}" for tenths in shown[:2])
+    return mean if shown[1] < 0 else f"{mean} ± {spread}"
+
+
+def _tenths(percent: float) -> int:
+    return round(10 * float(f"{percent:.1f}"))  # the digits that a table has
+
+
+@dataclass
 class Entries:
-    """What the entries of a page have in common.
+    """What the page says of every method in every setting.
 
     Attributes:
         study: the study.
         criteria: names of those that its records have.
-        count: how many methods in settings it has.
-        protocols, origins: values that several entries have, each once.
+        frames: by metric, its `frames.cells`.
+        curves: of its finished cells.
+        terms: names and values that several entries have, each once.
+        epochs: lists of epochs, each once.
     """
 
     study: Study
     criteria: Sequence[str]
-    count: int
-    protocols: Shared = field(default_factory=Shared)
-    origins: Shared = field(default_factory=Shared)
+    frames: Mapping[str, pd.DataFrame]
+    curves: Reader
+    terms: Shared = field(default_factory=Shared)
+    epochs: Shared = field(default_factory=Shared)
 
-    @functools.cached_property
-    def room(self) -> tuple[int, bool]:
-        """See `curves.room`."""
-        return room(self.study)
+    @cached_property
+    def _values(self) -> list[np.ndarray]:
+        """Of each metric float (cells, criteria)."""
+        return [frame[list(self.criteria)].to_numpy(float) for frame in self.frames.values()]
 
-    def entry(
-        self, cells: Sequence[Mapping[str, Any]], rows: Mapping[str, pd.DataFrame]
-    ) -> dict[str, Any]:
+    @cached_property
+    def _count(self) -> int:
+        """How many methods in settings there are."""
+        places = ("dataset", "noise_slug", "label")
+        return len({tuple(cell[name] for name in places) for cell in self.study.cells})
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        columns = ["done", "stale", "other_data", "other_labels", "other_code", "outdated"]
+        columns += ["failed", "realised_rate", *self.criteria]
+        return next(iter(self.frames.values()))[columns].to_dict("records")
+
+    def entry(self, places: Sequence[int]) -> dict[str, Any]:
         """All that the page shows of one method in one setting.
 
         Args:
-            cells: its planned cells, in the order of `rows`.
-            rows: by metric, the same cells as in `frames.cells`.
+            places: of its planned cells among those of the study.
         """
-        accuracies = rows["accuracy"]
-        pairs = zip(cells, accuracies.iterrows(), strict=True)
-        seeds = [self._seed(cell, row) for cell, (_, row) in pairs]
-        counting = [
-            (cell, seed)
-            for cell, seed, done in zip(cells, seeds, accuracies["done"], strict=True)
-            if done
-        ]
-        records = [self.study.records[cell["key"]] for cell, _ in counting]
-        drawn = [seed["curves"] for _, seed in counting if "curves" in seed]
-        if not self.room[1]:
-            seeds = [{k: v for k, v in seed.items() if k != "curves"} for seed in seeds]
+        cells, rows = ([of[k] for k in places] for of in (self.study.cells, self._rows))
+        done = [cell for cell, row in zip(cells, rows, strict=True) if row["done"]]
+        records = [self.study.records[cell["key"]] for cell in done]
+        drawn = [self.curves.found[c["key"]] for c in done if c["key"] in self.curves.found]
+        seeds = [self._seed(cell, row) for cell, row in zip(cells, rows, strict=True)]
+        protocol = seed_words.terms(cells[0]["protocol"])
         return {
-            "values": values(rows, self.criteria),
-            "done": len(counting),
+            "values": [
+                [value(of_all[places, number]) for of_all in self._values]
+                for number in range(len(self.criteria))
+            ],
+            "done": len(done),
             "planned": len(seeds),
-            "stale": bool(accuracies["stale"].any()),
-            "failed": sum(seed["state"] == "failed" for seed in seeds),
+            "stale": any(row["stale"] for row in rows),
+            "failed": sum(seed.get("state") == "failed" for seed in seeds),
             "seeds": seeds,
-            "curves": mean_curves(drawn),
-            "confusions": confusions(records, self.criteria, self.count),
-            "config": seed_words.config(cells[0]),
-            "protocol": self.protocols.number(seed_words.terms(cells[0]["protocol"])),
+            "curves": self._packed(mean_curves(drawn)),
+            "confusions": confusions(records, self.criteria, self._count),
+            "config": self.terms.numbers([*seed_words.config(cells[0]), *protocol]),
+            "origin": _common(seeds),
         }
 
-    def _seed(self, cell: Mapping[str, Any], row: pd.Series) -> dict[str, Any]:
-        seed = {"seed": cell["seed"], "name": cell["name"], **state(self.study, cell, row)}
-        record = self.study.records.get(cell["key"])
-        if record:
-            seed["origin"] = self.origins.number(seed_words.origin(record))
-            if mine := curves(self.study, cell, self.room[0]):
-                seed["curves"] = mine
-        return seed | {"row": seed_words.row(seed, record, row, self.criteria)}
+    def _seed(self, cell: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        seed = {"seed": cell["seed"], "key": cell["key"][:8], **state(self.study, cell, row)}
+        if record := self.study.records.get(cell["key"]):
+            seed["origin"] = self.terms.numbers(seed_words.origin(record))
+            seed["row"] = seed_words.row(record, row, self.criteria)
+            if self.curves.room[1] and (mine := self.curves.found.get(cell["key"])):
+                seed["curves"] = self._packed(mine)
+        return seed
+
+    def _packed(self, found: Curves | None) -> Curves | None:
+        if found is None:
+            return None
+        return per_mille(found) | {"epoch": self.epochs.number(found["epoch"])}
+
+
+def _common(seeds: Sequence[dict[str, Any]]) -> list[int]:
+    """What all finished seeds have in their `origin`, which is taken out of these."""
+    known = [seed for seed in seeds if "origin" in seed]
+    common = set.intersection(*(set(seed["origin"]) for seed in known)) if known else set()
+    for seed in known:
+        seed["origin"] = [number for number in seed["origin"] if number not in common]
+    return sorted(common)
 
 
 def present(frame: pd.DataFrame) -> list[str]:

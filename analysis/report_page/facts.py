@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from analysis.findings import cost
 from analysis.studies import Study
 from runners.system.console import counted
 
-MOST_SUSPECTS = 50
 PROTOCOL = {
     "network": "Network", "epochs": "Epochs", "batch_size": "Batch size", "optimizer": "Optimizer",
     "lr": "Learning rate", "clean_subset": "Clean images",
@@ -75,20 +71,3 @@ def _counts(values: Iterable[Any]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
     return "; ".join(f"{text} ({counted(n, 'cell')})" for text, n in counts.most_common())
-
-
-def suspects(folder: Path) -> list[dict[str, Any]]:
-    """The head of every list of suspects in a study's folder: `name`, `columns`, `rows`, `more`."""
-    found = []
-    for path in sorted(folder.glob("suspects*.csv")):
-        try:
-            with path.open(encoding="utf-8", errors="replace", newline="") as file:
-                lines = csv.reader(file)
-                columns = next(lines, [])
-                rows = list(itertools.islice(lines, MOST_SUSPECTS))
-                more = sum(1 for _ in lines)
-        except (OSError, csv.Error):
-            continue
-        if columns:
-            found.append({"name": path.name, "columns": columns, "rows": rows, "more": more})
-    return found

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from analysis import frames, notes
 from analysis.findings import LEVEL, TOLD_APART
-from analysis.report_page import again, data, facts, states
+from analysis.report_page import again, data, entries, facts, states, suspects
 from analysis.studies import Study
 
 FOLDER = Path(__file__).parent
@@ -52,10 +52,10 @@ def render(
         problems=states.problems(payload), sentences=study.sentences(), unread=study.unread,
         notes=_notes(study, payload), level=f"{100 * LEVEL:.0f}",
         told_apart=TOLD_APART,
-        suspects=facts.suspects(study.folder), study_text=again.as_file(study),
+        suspects=suspects.suspects(study), study_text=again.as_file(study),
         study_link="data:text/plain;charset=utf-8," + urllib.parse.quote(again.as_file(study)),
         elsewhere=again.ELSEWHERE, style=_own("report.css"), script=Markup(code), digest=digest,
-        json=Markup(data.as_json(payload)),
+        text=entries.text, json=Markup(data.as_json(payload)),
     )  # fmt: skip
 
 

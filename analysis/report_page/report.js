@@ -1,62 +1,60 @@
 // The controls: criterion, metric and methods act on the tables, the sentences and the figures.
 const state = () =>
   Object.fromEntries(["criterion", "metric", "group"].map((id) => [id, byId(id).value]));
-const valueOf = (entry, { criterion, metric }) => (entry.values[criterion] || {})[metric];
+// Numbers of `entries.value`: tenths of a percent, then thousandths.
+function valueOf(entry) {
+  const of = entry.values[byId("criterion").selectedIndex][byId("metric").selectedIndex];
+  if (!of) return null;
+  const [tenths, spread, rest, half, seeds] = of;
+  const mean = tenths / 10 + rest / 1000;
+  return { tenths, mean, seeds, counts: seeds === entry.planned && data.methods[entry.method].rival,
+    text: (tenths / 10).toFixed(1) + (half < 0 ? "" : ` ± ${(spread / 10).toFixed(1)}`),
+    ends: half < 0 ? [] : [Math.max(0, mean - half / 1000), Math.min(100, mean + half / 1000)] };
+}
 const inGroup = (method, { group }) => !group || data.methods[method].group === group;
 
-const valueIn = (cell, now) => {
-  const button = cell.querySelector(".entry");
-  return button && valueOf(data.entries[button.dataset.entry], now);
-};
+const valueIn = (cell) => [...cell.querySelectorAll(".entry")]
+  .map((button) => valueOf(data.entries[button.dataset.entry]))[0];
 
-function markBest(table, now) {
+function markBest(table) {
   const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
   for (let column = 1; column < table.tHead.rows[0].cells.length; column += 1) {
-    const means = rows.map((row) => {
-      const value = valueIn(row.cells[column], now);
-      const counts = value && value[4] && data.methods[row.dataset.method].rival;
-      return counts ? Number(value[1].toFixed(1)) : -1;
-    });
+    const values = rows.map((row) => valueIn(row.cells[column]));
+    const means = values.map((value) => (value && value.counts ? value.tenths : -1));
     const best = Math.max(0, ...means);
     rows.forEach((row, k) => row.cells[column].classList.toggle("best", means[k] === best));
   }
 }
 
 function showTables(now) {
-  for (const row of document.querySelectorAll(".results tbody tr")) {
-    row.hidden = !inGroup(row.dataset.method, now);
-  }
-  for (const button of document.querySelectorAll(".entry")) {
+  for (const row of all(".results tbody tr")) row.hidden = !inGroup(row.dataset.method, now);
+  for (const button of all(".entry")) {
     const entry = data.entries[button.dataset.entry];
-    const value = valueOf(entry, now);
-    button.querySelector(".value").textContent = value ? value[0] : "–";
+    const value = valueOf(entry);
+    button.querySelector(".value").textContent = value ? value.text : "–";
     const words = [data.methods[entry.method].name, data.settings[entry.setting].name,
-      value ? value[0] : "no value", `${entry.done} of ${entry.planned} seeds`];
-    if (entry.failed) words.push(`${entry.failed} failed`);
-    if (entry.stale) words.push("stale");
-    button.setAttribute("aria-label", words.join(", "));
+      value ? value.text : "no value", `${entry.done} of ${entry.planned} seeds`,
+      entry.failed && `${entry.failed} failed`, entry.stale && "stale"];
+    button.setAttribute("aria-label", words.filter(Boolean).join(", "));
   }
-  for (const table of document.querySelectorAll(".results")) {
-    markBest(table, now);
-    sortRows(table, now);
+  for (const table of all(".results")) {
+    markBest(table);
+    sortRows(table);
   }
 }
 
-function sortRows(table, now) {
+function sortRows(table) {
   const heads = [...table.tHead.rows[0].cells];
   const column = heads.findIndex((head) => head.ariaSort !== "none");
   const order = heads[column] && heads[column].ariaSort === "descending" ? -1 : 1;
   const key = (row) => {
     if (column < 0) return Number(row.dataset.method);
     if (column === 0) return row.cells[0].textContent.toLowerCase();
-    const value = valueIn(row.cells[column], now);
-    return value ? value[1] : null;
+    return (valueIn(row.cells[column]) || { mean: null }).mean;
   };
   const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
-  rows.sort(([a], [b]) => {
-    if (a === null || b === null) return (a === null) - (b === null); // without a value: last
-    return order * (a < b ? -1 : Number(a > b));
-  });
+  rows.sort(([a], [b]) => (a === null) - (b === null) // without a value: last
+    || order * (a < b ? -1 : Number(a > b)));
   table.tBodies[0].append(...rows.map(([, row]) => row));
 }
 
@@ -65,7 +63,7 @@ function sortBy(head) {
   const falls = head.ariaSort === "none" ? head.cellIndex > 0 : head.ariaSort === "ascending";
   for (const other of table.tHead.rows[0].cells) other.ariaSort = "none";
   head.ariaSort = falls ? "descending" : "ascending";
-  sortRows(table, state());
+  sortRows(table);
   byId("shown").textContent =
     `${words(state())} Sorted by ${head.textContent.trim()}, ${head.ariaSort}.`;
 }
@@ -77,8 +75,8 @@ function words(now) {
   return `${metric} in %, ${criterion}. ${shown} of ${data.methods.length} methods shown.`;
 }
 
-const told = ([text, , low, high, , seeds]) => `${text}${low === null ? ""
-  : `, 95 % interval ${low.toFixed(1)} to ${high.toFixed(1)}`}, seeds: ${seeds}`;
+const told = ({ text, ends, seeds }) => `${text}${ends.length ? ", 95 % interval " : ""}${
+  ends.map((end) => end.toFixed(1)).join(" to ")}, seeds: ${seeds}`;
 const empty = (title) =>
   el("figure", null, el("figcaption", null, title), el("p", null, "Nothing to show yet."));
 const entriesOf = (setting, now) => data.entries.filter((entry) =>
@@ -87,13 +85,10 @@ const ofMethod = (method) => ({ name: data.methods[method].name, look: data.meth
 
 function settingCharts(now) {
   return data.settings.map((setting, k) => {
-    const mine = entriesOf(k, now).filter((entry) => valueOf(entry, now));
-    mine.sort((a, b) => valueOf(b, now)[1] - valueOf(a, now)[1]);
-    const series = mine.map((entry, place) => {
-      const value = valueOf(entry, now);
-      return { ...ofMethod(entry.method),
-        points: [[value[1], -place, told(value), value[2], value[3]]] };
-    });
+    const mine = entriesOf(k, now).map((entry) => [entry.method, valueOf(entry)])
+      .filter(([, value]) => value).sort(([, a], [, b]) => b.mean - a.mean);
+    const series = mine.map(([method, value], place) => ({ ...ofMethod(method),
+      points: [[value.mean, -place, told(value), ...value.ends]] }));
     if (!series.length) return empty(setting.name);
     const [low, high] = rangeOf(series.flatMap(({ points: [[x, , , ...ends]] }) => [x, ...ends]));
     return chart({
@@ -110,10 +105,8 @@ function rateCharts(now) {
     const series = data.methods.map((_, method) => ({ ...ofMethod(method),
       points: family.settings.flatMap((k) => {
         const entry = entriesOf(k, now).find((each) => each.method === method);
-        const value = entry && valueOf(entry, now);
-        if (!value) return [];
-        const { rate, noise } = data.settings[k];
-        return [[rate, value[1], `${noise}: ${told(value)}`, value[2], value[3]]];
+        const [value, { rate, noise }] = [entry && valueOf(entry), data.settings[k]];
+        return value ? [[rate, value.mean, `${noise}: ${told(value)}`, ...value.ends]] : [];
       }) })).filter((one) => one.points.length);
     if (!series.length) return empty(family.name);
     const points = series.flatMap((one) => one.points);
@@ -131,7 +124,7 @@ function curveCharts(now) {
   return data.settings.map((setting, k) => {
     const lines = entriesOf(k, now).filter(({ curves }) => curves && curves[name])
       .map(({ method, curves }) =>
-        ({ ...ofMethod(method), epochs: curves.epoch, values: curves[name] }));
+        ({ ...ofMethod(method), epochs: data.epochs[curves.epoch], values: curves[name] }));
     return lines.length ? curveChart(setting.name, lines) : empty(setting.name);
   });
 }
@@ -156,7 +149,7 @@ function show() {
 }
 
 byId("rates-part").hidden = !data.families.length;
-for (const select of document.querySelectorAll("select")) select.addEventListener("change", show);
+for (const select of all("select")) select.addEventListener("change", show);
 document.addEventListener("click", (event) => {
   const sorter = event.target.closest(".results thead button");
   if (sorter) sortBy(sorter.closest("th"));

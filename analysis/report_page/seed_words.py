@@ -7,11 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
-from analysis import marks
 from analysis.criteria import CRITERIA
-from analysis.report_page.states import WORDS
 
 IN_PROVENANCE = (
     *("git_sha", "dirty", "fingerprint", "data_sha256", "data_stamp", "split_sha256", "device"),
@@ -22,42 +18,37 @@ Terms = list[list[str]]
 
 
 def head(criteria: Sequence[str]) -> list[str]:
-    """Headings over the rows of `row`."""
+    """Headings over the number of a seed, its state and its `row`."""
     shorts = [CRITERIA[name].short for name in criteria]
     return ["seed", "state", *shorts, "label noise", "minutes", "MB"]
 
 
 def row(
-    seed: Mapping[str, Any],
-    record: Mapping[str, Any] | None,
-    values: pd.Series,
-    criteria: Sequence[str],
-) -> list[str]:
-    """One seed: accuracies in % with their epochs, realised noise rate, minutes and memory.
+    record: Mapping[str, Any], values: Mapping[str, Any], criteria: Sequence[str]
+) -> list[str | None]:
+    """What a record says: accuracies in % with their epochs, noise rate, minutes and memory.
+
+    An epoch stands behind the accuracy and a blank. What there is not is None.
 
     Args:
-        seed: its number, state and reason (see `states.state`).
-        record: its record; None where there is none.
+        record: of one seed.
         values: its row in `frames.cells`.
         criteria: names of those that are shown.
     """
-    why = f": {seed['reason']}" if "reason" in seed else ""
-    start = [str(seed["seed"]), f"{WORDS[seed['state']]}{why}"]
-    if record is None:
-        return [*start, *[marks.NOTHING] * (len(criteria) + 3)]
-    said = [_accuracy(record, name, values[name]) for name in criteria]
-    rate = values["realised_rate"]
-    said.append(marks.NOTHING if math.isnan(rate) else f"{100 * rate:.1f} %")
-    memory = record.get("peak_memory_mb")
-    said.append(f"{record['timing']['total_s'] / 60:.1f}")
-    return [*start, *said, f"{memory:.0f}" if memory else marks.NOTHING]
+    rate, memory = values["realised_rate"], record.get("peak_memory_mb")
+    return [
+        *(_accuracy(record, name, values[name]) for name in criteria),
+        None if math.isnan(rate) else f"{100 * rate:.1f} %",
+        f"{record['timing']['total_s'] / 60:.1f}",
+        f"{memory:.0f}" if memory else None,
+    ]
 
 
-def _accuracy(record: Mapping[str, Any], criterion: str, value: float) -> str:
+def _accuracy(record: Mapping[str, Any], criterion: str, value: float) -> str | None:
     if math.isnan(value):
-        return marks.NOTHING
+        return None
     epoch = (record["accuracy"].get(criterion) or {}).get("epoch")
-    return f"{100 * value:.1f}{f' (epoch {epoch})' if epoch is not None else ''}"
+    return f"{100 * value:.1f}{f' {epoch}' if epoch is not None else ''}"
 
 
 def terms(values: Mapping[str, Any]) -> Terms:

@@ -6,10 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
+from analysis import failures
 from analysis.studies import Study
-from runners.system.files import read_json
 
 WORDS = {
     "failed": "failed",
@@ -17,7 +15,6 @@ WORDS = {
     "left out": "left out",
     "missing": "not finished",
     "stale": "stale",
-    "done": "finished",
 }
 """State -> what the page calls it, in the order in which they are listed."""
 
@@ -29,8 +26,8 @@ LONGEST_LOG, SHORTEST_LOG = 600, 60
 """Characters of one, and below which none is shown."""
 
 
-def state(study: Study, cell: Mapping[str, Any], row: pd.Series) -> dict[str, Any]:
-    """`state` (a key of `WORDS`), and where there is more to say `reason`, `details` and `log`.
+def state(study: Study, cell: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """`state` (a key of `WORDS`) if it is not simply finished, and `reason`, `details` and `log`.
 
     Args:
         study: the study.
@@ -58,7 +55,7 @@ def _log(study: Study, cell: Mapping[str, Any]) -> str:
     return "\n".join(text.rstrip().splitlines()[-LOG_LINES:])[-most:]
 
 
-def _state(study: Study, cell: Mapping[str, Any], row: pd.Series) -> dict[str, Any]:
+def _state(study: Study, cell: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     if row["other_data"] or row["other_labels"]:
         what = "data" if row["other_data"] else "labels"
         return {"state": "left out", "reason": f"ran on other {what} than the rest"}
@@ -66,22 +63,17 @@ def _state(study: Study, cell: Mapping[str, Any], row: pd.Series) -> dict[str, A
         how = ["under other code"] * bool(row["other_code"])
         how += ["on other files than today's"] * bool(row["outdated"])
         stale = {"state": "stale", "reason": f"ran {' and '.join(how)}"}
-        return stale if how else {"state": "done"}
+        return stale if how else {}
     if cell["name"] in study.unusable:
         return {"state": "damaged", "reason": f"its record is {study.unusable[cell['name']]}"}
-    source = study.sources.get(cell["key"])
-    failure = read_json(source / "failed.json") if source else None
-    if isinstance(failure, dict):
-        return _failed(failure)
-    return {"state": "missing"}
-
-
-def _failed(failure: Mapping[str, Any]) -> dict[str, Any]:
+    failure = failures.failure(study, cell["key"])
+    if failure is None:
+        return {"state": "missing"}
     tail = failure.get("log_tail")
     lines = [str(line) for line in tail] if isinstance(tail, list) else []
     said = {
         "state": "failed",
-        "reason": str(failure.get("reason") or "no reason was written"),
+        "reason": row["failed"] or "it does not say why",
         "details": str(failure.get("details") or "")[-4000:],
         "log": "\n".join(lines)[-4000:],
     }
@@ -99,7 +91,7 @@ def problems(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         method = payload["methods"][each["method"]]["name"]
         setting = payload["settings"][each["setting"]]["name"]
         for seed in each["seeds"]:
-            if seed["state"] == "done":
+            if "state" not in seed:
                 continue
             key = (seed["state"], setting, method, seed.get("reason", ""))
             row = found.setdefault(key, {"seeds": [], "details": "", "log": ""})

@@ -92,7 +92,7 @@ def study_parser(prog: str, description: str) -> argparse.ArgumentParser:
 def run_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """The command line of a script that runs the cells of a study."""
     parser = study_parser(prog, description)
-    parser.set_defaults(skip=frozenset())  # keys of cells
+    parser.set_defaults(skip=frozenset(), report=False)  # keys of cells; only of run_grid.py
     shown = parser.add_argument_group("show, and run nothing")
     one = shown.add_mutually_exclusive_group()
     one.add_argument("--plan", action="store_true", help="what would run, and how long it may take")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import datasets
+from analysis import frames, studies
 from analysis import report as report_command
 from analysis.marks import NOTHING
-from analysis.report_page import curves
+from analysis.report_page import curves, suspects
 from runners.commands.arguments import run_parser
 from runners.study.grid import select
 from runners.system.errors import UserError
@@ -28,7 +33,17 @@ from tests.helpers.records import (
     record,
     write_study,
 )
-from tests.helpers.reports import EVIL, ROOT, data_of, half_finished, made, report, shown
+from tests.helpers.reports import (
+    EVIL,
+    ROOT,
+    command_of,
+    data_of,
+    half_finished,
+    made,
+    named,
+    report,
+    shown,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +64,11 @@ def test_tables_and_findings_say_what_the_records_say(page):
     assert "62.5 ± 0.7" in said  # cross-entropy under symmetric noise 0.4
     assert "Symmetric 0.4, last, all methods: Fine-tune has the best mean (71.5, 2 seeds)" in said
     entries = data_of(page)["entries"]
-    first = entries[0]["values"]
-    assert first["last"]["accuracy"][:2] == ["70.5 ± 0.7", 70.5]
-    assert first["noisy_val"]["accuracy"][:2] == ["75.5 ± 0.7", 75.5]
-    assert first["last"]["worst_class"][1] == 80.0
-    low, high = first["last"]["accuracy"][2:4]
-    assert (round(low, 1), round(high, 1)) == (64.1, 76.9)  # 70.5 -+ 12.706 * 0.7071 / sqrt(2)
+    first = named(page, entries[0])
+    # Half of the interval: 12.706 * 0.7071 / sqrt(2) = 6.353.
+    assert first["last"]["accuracy"] == [705, 7, 0, 6353, 2]
+    assert first["noisy_val"]["accuracy"] == [755, 7, 0, 6353, 2]
+    assert first["last"]["worst_class"][0] == 800
 
 
 def test_nothing_of_a_half_finished_study_is_hidden(page):
@@ -66,6 +80,15 @@ def test_nothing_of_a_half_finished_study_is_hidden(page):
     assert f"{NOTHING} (0/2) 1 failed" in said
     assert "(1/2)" in said
     assert "stale" in said and "ran under other code" in said
+
+
+def test_a_failure_that_cannot_be_read_is_a_failure_in_tables_and_page(tmp_path):
+    folder = write_study(tmp_path / "s", [planned := cell("gce", SYMMETRIC, 0)], [])
+    failed = folder / "cells" / planned["name"]
+    failed.mkdir(parents=True)
+    (failed / "failed.json").write_text('{"reason": ')
+    assert frames.cells(studies.load(folder))["failed"].tolist() == [""]
+    assert "failed Symmetric 0.4 GCE 0 it does not say why" in shown(made(folder))
 
 
 def test_a_study_without_any_record_has_a_page(tmp_path):
@@ -92,7 +115,8 @@ def test_the_page_allows_no_script_but_its_own_and_no_request(page):
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert policy.startswith("default-src 'none'") and f"script-src 'sha256-{digest}';" in policy
-    assert not re.findall(r"(?:src|href)=\"(?!#|data:text/plain)", page)
+    assert "img-src data:;" in policy
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:text/plain|data:image/)", page)
     written = sum(
         len(path.read_text().splitlines()) for path in (ROOT / "analysis").glob("**/*.js")
     )
@@ -108,11 +132,11 @@ def test_commands_name_the_cells_they_stand_for(study, page):
     payload = data_of(page)
     for entry in payload["entries"]:
         seed = entry["seeds"][1]
-        words = shlex.split(f"{entry['command']} --only seed={seed['seed']}")
+        words = shlex.split(f"{command_of(payload, entry)} --only seed={seed['seed']}")
         assert words[:2] == ["python", "runners/run_grid.py"]
         options = run_parser("run_grid.py", "").parse_args(words[2:])
         assert options.results == Path("again") and options.study.name == "half.yaml"
-        assert [each.name for each in select(cells, options.only)] == [seed["name"]]
+        assert [each.key[:8] for each in select(cells, options.only)] == [seed["key"]]
     assert '<a download="half.yaml" href="data:text/plain' in page
 
 
@@ -128,7 +152,43 @@ def test_suspects_are_listed_up_to_fifty(tmp_path):
     (folder / "suspects.csv").write_text(f"path,given,suggested\n{rows}")
     said = shown(made(folder))
     assert "image49.png" in said and "image50.png" not in said
-    assert "the first 50, 10 more are in the file" in said
+    assert "The first 50, 10 more are in the file" in said
+    assert suspects.NO_IMAGES in said  # the records are of other data than today's
+
+
+def test_the_worst_suspects_are_shown_as_they_are(tmp_path):
+    arrays = datasets.get("simulated").load(None)
+    origin = {"fingerprint": "x", "data_sha256": arrays.sha256}
+    cells = [cell("gce", SYMMETRIC, 0)]
+    folder = write_study(tmp_path / "s", cells, [record(cells[0], 0.8, provenance=origin)])
+    rows = [f"{k + 1},{7 * k},cat,{'dog' if k else 'cat'},{0.9 - k / 100:.2f}" for k in range(30)]
+    text = "rank,index,given,proposed,score\n" + "\n".join(rows)
+    (folder / "suspects.csv").write_text(text)
+    (folder / "suspects.old-1.csv").write_text(text)
+    page = made(folder)
+    shown_images = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', page)
+    assert len(shown_images) == suspects.MOST_IMAGES
+    assert shown_images[0][1] == "Image 0, rank 1: given cat, score 0.90"
+    assert shown_images[3][1] == "Image 21, rank 4: given cat, proposed dog, score 0.87"
+    pixels = Image.open(io.BytesIO(base64.b64decode(shown_images[3][0])))
+    assert np.array_equal(pixels, arrays.train_images[21, 0])
+    assert "4. cat → dog 0.87" in shown(page) and suspects.NO_IMAGES not in page
+    assert sum(len(source) for source, _ in shown_images) < suspects.MOST_LETTERS
+
+
+def test_large_images_are_shown_small():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 300, 200), dtype=np.uint8)
+    source, size = suspects._uri(noise)
+    assert source.startswith("data:image/jpeg;") and tuple(size) == (53, 80)
+    assert suspects.MOST_IMAGES * len(source) < suspects.MOST_LETTERS
+
+
+@pytest.mark.parametrize("content", [b"", b"rank\n" + b"1" * 200_000])
+def test_a_list_that_cannot_be_read_is_a_sentence(tmp_path, content):
+    folder = write_study(tmp_path / "s", [cell("gce", SYMMETRIC, 0)], [])
+    (folder / "suspects.csv").write_bytes(content)
+    said = shown(made(folder))
+    assert "suspects.csv This list cannot be read (it is" in said
 
 
 def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, monkeypatch):
@@ -150,9 +210,28 @@ def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, m
     coloured = [m["label"] for m in data_of(text)["methods"] if m.get("colour")]
     assert coloured == ["m0", "m7", "m29"]  # the reference, the named one, the best
     curve = data_of(text)["entries"][0]["seeds"][0]["curves"]
-    assert curve["epoch"] == [*range(1, 60, 3), 60]
+    assert data_of(text)["epochs"][curve["epoch"]] == [*range(1, 60, 3), 60]
     assert "One of 3 epochs is drawn" in shown(text)
-    assert all(value == round(value, 4) for value in curve["test"])
+    assert curve["test"][-1] == round(1000 * epochs[cells[0]["key"]][-1]["test"]) == 500
+
+
+def test_the_criterion_that_is_found_in_the_epochs_is_on_the_page(tmp_path):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(2)]
+    lines = epoch_lines(cells[0], 0.5, 0.8)
+    counts = [0, 900, 500, 200, 100, 300, 400, 500, 600, 700, 800, 900]  # settle at epoch 5
+    epochs = {
+        each["key"]: [
+            line | {"changed_predictions": count} for line, count in zip(lines, counts, strict=True)
+        ]
+        for each in cells
+    }
+    records = [record(each, 0.5) for each in cells]
+    page = made(write_study(tmp_path / "s", cells, records, epochs))
+    found = named(page, data_of(page)["entries"][0])
+    settled = frames.cells(studies.load(tmp_path / "s"), wanted=["label_wave"])["label_wave"]
+    assert found["label_wave"]["accuracy"][0] == round(1000 * settled.mean())
+    assert found["label_wave"]["accuracy"][0] not in (500, found["last"]["accuracy"][0])
+    assert "label wave" in shown(page)
 
 
 def test_where_there_is_no_room_only_means_have_curves_and_the_page_says_so(study, monkeypatch):
@@ -161,7 +240,7 @@ def test_where_there_is_no_room_only_means_have_curves_and_the_page_says_so(stud
     text = made(study)
     assert "Curves of single seeds are left out for the same reason." in shown(text)
     first = data_of(text)["entries"][0]
-    assert first["curves"]["epoch"] == [1, 4, 7, 10, 12]
+    assert data_of(text)["epochs"][first["curves"]["epoch"]] == [1, 4, 7, 10, 12]
     assert not any("curves" in seed for seed in first["seeds"])
 
 
@@ -178,7 +257,7 @@ def test_a_study_named_by_its_file_is_made_again_by_that_file(study, tmp_path, m
     monkeypatch.setattr(sys, "argv", words)
     report_command.main()
     payload = data_of((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert shlex.split(payload["entries"][0]["command"])[2] == str(file)
+    assert shlex.split(command_of(payload, payload["entries"][0]))[2] == str(file)
 
 
 def test_the_end_of_a_log_is_shown_where_there_is_one(tmp_path):

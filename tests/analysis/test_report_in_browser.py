@@ -89,7 +89,10 @@ def test_everything_on_the_page_works_in_a_browser(study, width):
     assert found["gone"] and found["closed"]
     assert len(found["opened"]) == 16 and all(is_open for is_open, _ in found["opened"])
     assert found["drawn"] == 4
-    for words in ("62.0 (epoch 12)", "seed=1", "small_cnn", "code-of-today"):
+    chosen = "--only noise=symmetric-0.4 --only method=cross_entropy"
+    again = f"run_grid.py half.yaml {chosen} --results again --only seed=1"
+    (cell,) = (study / "cells").glob("*__symmetric-0.4__cross_entropy__s1__*")
+    for words in ("62.0 (epoch 12)", again, cell.name, "small_cnn", "code-of-today"):
         assert words in found["body"]
 
 

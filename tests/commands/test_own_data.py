@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from runners import predict
 from tests.helpers.cli import run_grid
@@ -113,6 +117,29 @@ def test_weights_that_are_none_and_files_that_are_gone_are_one_sentence(mine, tm
     (study / "places.json").unlink()
     assert says in refused("runners/predict.py", *images)
     assert says in refused("analysis/suspects.py")
+
+
+def test_the_report_shows_the_images_of_suspects_and_says_where_they_are_gone(mine, tmp_path):
+    folder = tmp_path / "mine"  # other tests change theirs
+    shutil.copytree(mine[0], folder)
+    study = folder / "results" / "mine"
+    places = json.loads((study / "places.json").read_text())
+    next(iter(places["dataset"].values()))["places"]["path"] = str(folder / "my_images")
+    (study / "places.json").write_text(json.dumps(places))
+    assert script("analysis/suspects.py", study).returncode == 0
+    done = script("analysis/report.py", study)
+    assert done.returncode == 0, done.stderr
+    page = (study / "report.html").read_text()
+    found = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="Image ([^,]+)', page)
+    rows = rows_of(study / "suspects.csv")[:24]
+    assert [name for _, name in found] == [row["path"] for row in rows]
+    seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[5][0]))))
+    assert np.array_equal(seen, np.asarray(Image.open(folder / "my_images" / rows[5]["path"])))
+    shutil.rmtree(folder / "my_images")
+    assert script("analysis/report.py", study).returncode == 0
+    page = (study / "report.html").read_text()
+    assert "<img" not in page and rows[0]["path"] in page
+    assert "Its images are not shown: they cannot be read here" in page
 
 
 def test_weights_of_a_gpu_and_odd_names_do_not_stop_the_labelling(mine, tmp_path, monkeypatch):

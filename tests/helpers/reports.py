@@ -44,6 +44,22 @@ def data_of(page: str) -> dict:
     return json.loads(found[1])
 
 
+def named(page: str, entry: dict) -> dict[str, dict]:
+    """Criterion -> metric -> the numbers that an entry has (see `entries.value`)."""
+    data = data_of(page)
+    return {
+        criterion["id"]: dict(zip((m["id"] for m in data["metrics"]), values, strict=True))
+        for criterion, values in zip(data["criteria"], entry["values"], strict=True)
+    }
+
+
+def command_of(data: dict, entry: dict) -> str:
+    """The command line of an entry, put together as the page's script does."""
+    start, end = data["command"]
+    parts = data["settings"][entry["setting"]], data["methods"][entry["method"]]
+    return " ".join([start, *(part["only"] for part in parts), end])
+
+
 def shown(page: str) -> str:
     """What a reader sees of a page without its data and script."""
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
