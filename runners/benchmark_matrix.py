@@ -45,7 +45,7 @@ NETWORKS, PRECISIONS, BATCHES = (
 )
 SIDE = {"cpu": 512, "cuda": 8192}
 """Rows and columns of the matrices whose product is the measure of the device."""
-PROFILED = 3
+WARMUP, PROFILED = 2, 3
 NAMED = ("network", "precision", "batch", "method", "variant")
 """Fields of a row that name its combination."""
 
@@ -125,10 +125,10 @@ def measured(
     """Cost of one combination's step; what the profiler says of a GPU is None on the CPU."""
     network, precision, batch, method, variant = combination
     arithmetic(precision, device)
-    bench = Bench(method, variant, precision, network, device, batch)
+    bench = Bench(method, variant, precision, network, device, WARMUP + 1 + steps + PROFILED, batch)
     reset_peak_memory(device)
     base = peak_memory_mb(device)
-    for _ in range(2):
+    for _ in range(WARMUP):
         bench.step()
     with FlopCounterMode(display=False) as counter:
         bench.step()

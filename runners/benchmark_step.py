@@ -25,18 +25,15 @@ import methods
 import networks
 from runners.cell.hardware import device_name
 from runners.cell.memory import peak_memory_mb, reset_peak_memory
-from runners.speed.bench import (
-    BATCH,
-    Bench,
-    ideal_ratio,
-    variants_of,
-)
+from runners.speed.bench import BATCH, Bench, ideal_ratio, variants_of
 from runners.speed.speed_files import JSON_HELP, write_rows
 
 Key = tuple[str, str, str]
 """Method, variant and precision."""
 BASE = ("cross_entropy", "", "float32")
 """What everything is compared with."""
+PEAK_STEPS = 3
+"""Steps after which memory has seen its peak."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,8 @@ def measured_times(
     variants = variants_of(options.methods, options.against is not None)
     precisions = ["float32", "bf16"] if options.amp else ["float32"]
     wanted = [(*variant, precision) for variant in variants for precision in precisions]
-    benches = {key: Bench(*key, options.network, device) for key in wanted}
+    steps = options.warmup + options.steps
+    benches = {key: Bench(*key, options.network, device, steps) for key in wanted}
     for _ in range(options.warmup):
         for bench in benches.values():
             timed(bench.step, device)
@@ -130,10 +128,10 @@ def peak_of(key: Key, options: argparse.Namespace) -> float:
 
 
 def print_peak(key: Key, network: str, device: torch.device) -> None:
-    bench = Bench(*key, network, device)
+    bench = Bench(*key, network, device, PEAK_STEPS)
     reset_peak_memory(device)
     base = peak_memory_mb(device)
-    for _ in range(3):
+    for _ in range(PEAK_STEPS):
         bench.step()
     print(round(peak_memory_mb(device) - base, 1))
 

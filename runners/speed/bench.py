@@ -18,7 +18,7 @@ from runners.cell.trainer import autocast
 from runners.cell.views import draw_all
 from runners.speed.double_backward import DOUBLE_BACKWARD
 
-CLASSES, BATCH, CLEAN, BATCHES = 10, 128, 250, 4
+CLASSES, BATCH, CLEAN = 10, 128, 250
 SHAPES = {"small_cnn": (1, 28)}
 OTHER_SHAPE = (3, 32)
 
@@ -61,9 +61,10 @@ def ideal_ratio(method: str, variant: str) -> float | None:
 
 
 class Bench:
-    """One variant at work: a method past its warm-up and a few batches of random images.
+    """One variant at work: a method past its warm-up, in an epoch of random images.
 
     Args:
+        steps: of the epoch; no more can be made, since some methods draw numbers for it beforehand.
         precision: "float32", "tf32" (where the caller has switched it on, as with
             `protocol.tf32`), or "bf16" as with `protocol.amp: bf16`.
         batch: images of a batch.
@@ -76,13 +77,14 @@ class Bench:
         precision: str,
         network: str,
         device: torch.device,
+        steps: int,
         batch: int = BATCH,
     ) -> None:
         self.protocol = {"amp": "bf16" if precision == "bf16" else "none"}
         self.device = device
         channels, size = SHAPES.get(network, OTHER_SHAPE)
         rng = np.random.default_rng(0)
-        count, clean = batch * BATCHES, min(max(CLEAN, batch), batch * BATCHES)
+        count, clean = batch * steps, min(max(CLEAN, batch), batch * steps)
         images = rng.integers(0, 256, (count, channels, size, size), dtype=np.uint8)
         labels = rng.integers(0, CLASSES, count)
         moments = (0.5,) * channels, (0.25,) * channels
@@ -109,7 +111,7 @@ class Bench:
 
     def step(self) -> None:
         with autocast(self.protocol, self.device):
-            self.method.step(self.batches[self.count % BATCHES])
+            self.method.step(self.batches[self.count])
         self.count += 1
 
 
@@ -123,7 +125,8 @@ def _batch(
 def _task(
     data: ImageSet, subset: ImageSet, strengths: tuple[str, ...], batch: int, augmented: bool
 ) -> Task:
-    clean = EndlessBatches(subset, batch, "none", np.random.default_rng, BATCHES)
+    steps = len(data) // batch
+    clean = EndlessBatches(subset, batch, "none", np.random.default_rng, steps)
 
     def sampler(name: str) -> Sampler:
         def take(index: np.ndarray, draws: Draws) -> Batch:
@@ -137,7 +140,7 @@ def _task(
         classes=CLASSES,
         n_train=len(data),
         epochs=12,
-        steps_per_epoch=BATCHES,
+        steps_per_epoch=steps,
         augmented=augmented,
         noisy_labels=data.labels,
         make_optimizer=lambda p: torch.optim.SGD(p, 1e-3, 0.9, weight_decay=5e-4),
