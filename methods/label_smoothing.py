@@ -12,7 +12,9 @@ from methods.declaration import Declaration, Hyperparameters, Uniform, hparam
 
 
 class Hparams(Hyperparameters):
-    epsilon: float = hparam(0.1, ge=0, lt=1, search=Uniform(0.0, 0.9))  # Szegedy's value
+    # The default is Szegedy's. Widened from 0.9: the upper quarter of twelve draws was above the
+    # others.
+    epsilon: float = hparam(0.1, ge=0, lt=1, search=Uniform(0.0, 0.99, widened=1))
 
 
 DECLARATION = Declaration("label_smoothing", "Label smoothing", Hparams, family="regularisation")
