@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from analysis import frames
 from analysis.criteria import CRITERIA
 from analysis.figures import panels
 from analysis.seed_statistics import LEVEL, half_width, summary
@@ -56,8 +57,9 @@ def _families(prefix: str, rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, 
     wide = rest.groupby("family")["rate"].transform("nunique") > 1
     found: list[tuple[str, pd.DataFrame, Callable]] = []
     for _, family in rest[wide].groupby("family", sort=False):
-        name = prefix + family["noise"].iloc[0].replace("_", " ").capitalize()
-        found.append((name, pd.concat([clean, family]), _over_rates))
+        first = family.iloc[0]
+        name = panels.in_lines(frames.without_rate(first["noise_display"], first["rate"]))
+        found.append((prefix + name, pd.concat([clean, family]), _over_rates))
     alone = rest[~wide] if wide.any() else rows
     if alone["noise_slug"].nunique() == 1:
         found.append((prefix + alone["noise_display"].iloc[0], alone, _side_by_side))

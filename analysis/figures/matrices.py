@@ -57,6 +57,7 @@ def of_predictions(
     """Title and confusion matrix (K, K) of the test set: of every method, all settings.
 
     Rows are true classes and sum to 1 (to 0 of a class without test images), the mean over seeds.
+    Methods that have none in any of the settings are left out.
 
     Args:
         frame: `frames.cells` of the study.
@@ -69,6 +70,7 @@ def of_predictions(
     display = dict(zip(frame["label"], frame["display"], strict=True))
     maps = []
     for label in labels:
+        of_label: list[Map] = []
         for setting, rows in panels.settings(part, frame):
             mine = rows[rows["label"] == label]
             found = [criteria.confusion(records[key], criterion) for key in mine["key"]]
@@ -78,7 +80,8 @@ def of_predictions(
                 if each is not None
             ]
             title = panels.in_lines(display[label])
-            maps.append((title if one else f"{title}\n{setting}", _mean(shares)))
+            of_label.append((title if one else f"{title}\n{setting}", _mean(shares)))
+        maps += of_label if any(matrix is not None for _, matrix in of_label) else []
     return maps
 
 
