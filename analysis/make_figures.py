@@ -102,11 +102,14 @@ class _Maker:
             figure = draw(self.frame, part, *more, self.drawn)
             self._save(f"{stem}_{number}" if len(parts) > 1 else stem, figure)
 
-    def _maps(self, stem: str, maps: list[matrices.Map], columns: int, of: str) -> None:
+    def _maps(
+        self, stem: str, maps: list[matrices.Map], columns: int, *of_axes: str
+    ) -> None:  # fmt: skip
+        """Heat maps on as many pages as they need; `of_axes` as of `matrices.heat_maps`."""
         most = matrices.ROWS * columns
         parts = [maps[k : k + most] for k in range(0, len(maps), most)]
         for number, part in enumerate(parts, start=1):
-            figure = matrices.heat_maps(part, min(columns, len(part)), of)
+            figure = matrices.heat_maps(part, min(columns, len(part)), *of_axes)
             self._save(f"{stem}_{number}" if len(parts) > 1 else stem, figure)
 
     def _of_criterion(self, name: str) -> None:
@@ -135,7 +138,9 @@ class _Maker:
             maps = matrices.of_predictions(self.frame, part, self.records, name, labels)
             columns = matrices.IN_A_ROW if one else len(panels.settings(part, self.frame))
             of_part = f"{stem}_{number}" if len(parts) > 1 else stem
-            self._maps(of_part, maps, columns, f"predicted class, {CRITERIA[name].short}")
+            words = f"predicted class, {CRITERIA[name].short}"
+            of_rows = "given class" if panels.judged_by_given(part) else "true class"
+            self._maps(of_part, maps, columns, words, of_rows)
 
     def _over_settings(self, of: str, name: str) -> None:
         """Critical differences and profiles, or a sentence on why they are not drawn."""

@@ -20,6 +20,8 @@ from analysis.style import STYLE, Look
 from runners.system.console import counted
 
 Drawn = Mapping[str, Look]
+MOST_RATES = 8
+"""Noise rates that are printed below a panel: of more, every second, third, ... one."""
 
 
 def against_noise(frame: pd.DataFrame, criterion: str, drawn: Drawn) -> Figure:
@@ -94,7 +96,7 @@ def _over_rates(axis: Axes, rows: pd.DataFrame, drawn: Drawn, criterion: str) ->
         mine = dict(list(rows[rows["label"] == label].groupby("rate")[criterion]))
         shift = 0.1 * gap * (place / max(1, len(drawn) - 1) - 0.5)  # bars do not hide each other
         _errorbar(axis, [rate + shift for rate in mine], mine.values(), look)
-    axis.set_xticks(rates)
+    axis.set_xticks(rates[:: -(-len(rates) // MOST_RATES)])
     axis.set_xlabel("noise rate (nominal)")
 
 

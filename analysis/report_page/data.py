@@ -60,6 +60,7 @@ def payload(
         "groups": _groups(methods),
         "entries": found,
         "families": _families(settings),
+        "test_labels": "given" if (frame["judged_by"] != "").any() else "true",
         "seed_head": seed_words.head(criteria),
         "findings": _findings(shown, criteria),
         "terms": common.terms.values,

@@ -65,6 +65,12 @@ def test_clean_labels_are_rate_zero_of_the_families(tmp_path):
     assert list(axis.get_xticks()) == [0.0, 0.4, 0.6]
 
 
+def test_of_many_rates_some_are_printed_so_that_none_hides_another(tmp_path):
+    noises = [SYMMETRIC | {"rate": round(0.1 * k, 1)} for k in range(1, 10)]
+    (axis,) = visible(all_figures(made_study(tmp_path / "many", noises, ["gce"]))[0])
+    assert list(axis.get_xticks()) == [0.1, 0.3, 0.5, 0.7, 0.9]
+
+
 def test_learning_curves_are_means_over_seeds_one_panel_a_setting(study):
     figure = all_figures(study)[1]
     titles = [axis.get_title() for axis in visible(figure)]

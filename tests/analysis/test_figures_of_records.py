@@ -97,6 +97,17 @@ def test_of_a_study_just_begun_confusions_of_what_is_finished_are_shown(
     assert list(heat_maps(figures["confusion_matrices"])) == ["GCE\nSymmetric 0.4"]
 
 
+def test_test_labels_that_nobody_has_checked_are_not_called_true(tmp_path, monkeypatch):
+    given = {"judged_by": "given labels"}
+    folder = of_records(tmp_path / "own", [cell("gce", SYMMETRIC, 0)], lambda _: dict(given))
+    figures = drawn(monkeypatch, folder)
+    axis, bar = visible(figures["confusion_matrices"])
+    assert (axis.get_ylabel(), bar.get_ylabel()) == ("given class", "share of the given class (%)")
+    for name in ("accuracy_against_noise", "cost_against_accuracy"):
+        words = figures[name].legends[0].get_title().get_text()
+        assert "simulated: judged by labels that may be wrong" in " ".join(words.split())
+
+
 def bins(*of_bins: tuple[int, float, float]) -> dict:
     names = ("count", "confidence", "accuracy")
     return dict(zip(names, map(list, zip(*of_bins, strict=True)), strict=True))

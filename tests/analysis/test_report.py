@@ -153,6 +153,15 @@ def test_a_study_file_that_names_other_methods_is_not_taken_for_it(tmp_path):
     assert data_of(made(folder))["file"] == "feature_dependent.yaml"
 
 
+@pytest.mark.parametrize(
+    ("judged", "word"), [({}, "true"), ({"judged_by": "given labels"}, "given")]
+)
+def test_test_labels_are_called_true_only_where_they_are_known_to_be(tmp_path, judged, word):
+    planned = cell("gce", SYMMETRIC, 0)
+    page = made(write_study(tmp_path / "s", [planned], [record(planned, 0.8, **judged)]))
+    assert data_of(page)["test_labels"] == word
+
+
 def test_rates_are_joined_at_one_size_of_the_clean_subset(tmp_path):
     cells = [
         cell(
