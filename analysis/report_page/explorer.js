@@ -31,10 +31,9 @@ function confusion(entry, criterion) {
       return cell;
     })];
   });
-  const caption = "Test images, all seeds together: rows are "
-    + `${data.test_labels} classes, columns predicted ones`;
-  return tableOf(caption, [data.test_labels, ...counts.matrix.map((_, k) => String(k))], rows,
-    "confusion");
+  const caption = `Test images, all seeds: rows are ${data.test_labels} classes, columns predicted`;
+  const head = [data.test_labels, ...counts.matrix.map((_, k) => String(k))];
+  return tableOf(caption, head, rows, "confusion");
 }
 
 const says = ({ state, reason }) => [state || "finished", reason].filter(Boolean).join(": ");
