@@ -45,5 +45,4 @@ def contact_sheet(frame: pd.DataFrame, images: np.ndarray, path: Path) -> Path:
 
 
 def _short(name: str) -> str:
-    plain = name.replace("$", r"\$")
-    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -167,6 +167,11 @@ def _family(cell: Mapping[str, Any]) -> str:
     return json.dumps([cell["dataset"], rest], sort_keys=True)
 
 
+def without_rate(display: str, rate: float) -> str:
+    """What a family of noise is called: the name of one of its noises without the rate."""
+    return display.replace(f" {rate:g}", "", 1)
+
+
 def _nominal_rate(cell: Mapping[str, Any], record: Mapping[str, Any] | None) -> float:
     if cell["noise"]["name"] == "clean":
         return 0.0

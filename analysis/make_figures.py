@@ -23,6 +23,7 @@ from analysis.studies import Study
 
 A_PAGE = {1: 9, 2: 6}
 """Settings on a page by the axes of each: further ones are on pages of their own, numbered."""
+SETTING = ["dataset", "noise_slug"]
 FEW_MATRICES = 4
 """Methods whose confusion matrices are on a page with those of three settings."""
 
@@ -54,7 +55,9 @@ class _Maker:
     def __init__(self, study: Study, folder: Path, arguments: argparse.Namespace) -> None:
         self.study, self.folder = study, folder
         self.records, self.chosen = study.records, command.chosen(arguments.criterion)
-        self.frame, self.epochs = frames.cells(study, wanted=self.chosen), frames.epochs(study)
+        self.frame = frames.cells(study, wanted=self.chosen)
+        counted = self.frame.loc[self.frame["done"], [*SETTING, "label", "seed"]]
+        self.epochs = frames.epochs(study).merge(counted)  # not of those that are left out
         self.shown = [name for name in self.chosen if self.frame[name].notna().any()]
         highlight = command.labels(arguments.highlight)
         command.check_labels(study, "--highlight", highlight)
@@ -99,11 +102,14 @@ class _Maker:
             figure = draw(self.frame, part, *more, self.drawn)
             self._save(f"{stem}_{number}" if len(parts) > 1 else stem, figure)
 
-    def _maps(self, stem: str, maps: list[matrices.Map], columns: int, of: str) -> None:
+    def _maps(
+        self, stem: str, maps: list[matrices.Map], columns: int, *of_axes: str
+    ) -> None:  # fmt: skip
+        """Heat maps on as many pages as they need; `of_axes` as of `matrices.heat_maps`."""
         most = matrices.ROWS * columns
         parts = [maps[k : k + most] for k in range(0, len(maps), most)]
         for number, part in enumerate(parts, start=1):
-            figure = matrices.heat_maps(part, min(columns, len(part)), of)
+            figure = matrices.heat_maps(part, min(columns, len(part)), *of_axes)
             self._save(f"{stem}_{number}" if len(parts) > 1 else stem, figure)
 
     def _of_criterion(self, name: str) -> None:
@@ -123,17 +129,18 @@ class _Maker:
 
     def _confusion(self, stem: str, done: pd.DataFrame, name: str) -> None:
         """Of few methods in each of several settings, or of more in the only one."""
-        one = self.frame.groupby(["dataset", "noise_slug"]).ngroups == 1
+        one = self.frame.groupby(SETTING).ngroups == 1
         few = matrices.ROWS * matrices.IN_A_ROW if one else FEW_MATRICES
-        labels = style.in_colour(self.labels, self.named, self.best, few, few)
+        finished = list(done["label"].unique())
+        labels = style.in_colour(finished, self.named, self.best, few, few)
         parts = panels.pages(done, matrices.IN_A_ROW)
         for number, part in enumerate(parts, start=1):
             maps = matrices.of_predictions(self.frame, part, self.records, name, labels)
-            columns = matrices.IN_A_ROW if one else len(maps) // len(labels)
-            if any(matrix is not None for _, matrix in maps):
-                of_part = f"{stem}_{number}" if len(parts) > 1 else stem
-                words = f"predicted class, {CRITERIA[name].short}"
-                self._maps(of_part, maps, columns, words)
+            columns = matrices.IN_A_ROW if one else len(panels.settings(part, self.frame))
+            of_part = f"{stem}_{number}" if len(parts) > 1 else stem
+            words = f"predicted class, {CRITERIA[name].short}"
+            of_rows = "given class" if panels.judged_by_given(part) else "true class"
+            self._maps(of_part, maps, columns, words, of_rows)
 
     def _over_settings(self, of: str, name: str) -> None:
         """Critical differences and profiles, or a sentence on why they are not drawn."""

@@ -7,7 +7,7 @@ Universal Design, 2008) told apart by colour-blind readers, and a marker for eac
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ STYLE = {
     "axes.linewidth": 0.7, "axes.grid": True, "grid.color": "#DDDDDD", "grid.linewidth": 0.5,
     "axes.axisbelow": True, "lines.linewidth": 1.1, "lines.markersize": 3.5,
     "figure.dpi": 100, "savefig.dpi": 200, "pdf.fonttype": 42,
+    "text.parse_math": False,  # a $ in the name of a method is no formula
 }  # fmt: skip
 
 
@@ -74,14 +75,20 @@ def in_colour(
     Args:
         labels: of all methods.
         named: the reference and what the user asks for; all of them are shown.
-        best: from the best on, as many as there is room for.
+        best: from the best on, as many as there is room for; the first labels where there is none.
         few: number up to which all are shown.
         most: number that is shown of more.
     """
     if len(labels) <= few:
         return list(labels)
-    named = list(dict.fromkeys(named))
+    named = [label for label in dict.fromkeys(named) if label in labels]
+    best = [label for label in best if label in labels] or labels
     return list(dict.fromkeys([*named, *best]))[: max(most, len(named))]
+
+
+def colours(labels: Collection[str], coloured: Collection[str]) -> tuple[str, ...]:
+    """Colours to give out: no grey among them where methods are left grey."""
+    return COLOURS if len(coloured) == len(labels) else COLOURS[:-1]
 
 
 def looks(frame: pd.DataFrame, coloured: Sequence[str] | None = None) -> dict[str, Look]:
@@ -90,11 +97,11 @@ def looks(frame: pd.DataFrame, coloured: Sequence[str] | None = None) -> dict[st
     Args:
         frame: of the study.
         coloured: labels in colour, in the order in which colours are given; None: all of them.
-            Where others are left grey, no colour is a grey.
+            Where others are left grey, no colour is a grey (`colours`).
     """
     rows = {row.label: row for row in frame.drop_duplicates("label").itertuples()}
     coloured = list(rows) if coloured is None else list(coloured)
-    colours = COLOURS if len(coloured) == len(rows) else COLOURS[:-1]
+    given = colours(rows, coloured)
     looks = {}
     for label, row in rows.items():
         name, sees = f"{row.display}{marks.marks(row.privileges)}", "clean_subset" in row.privileges
@@ -102,10 +109,10 @@ def looks(frame: pd.DataFrame, coloured: Sequence[str] | None = None) -> dict[st
             looks[label] = Look(name, OTHERS, "o", "-", sees, grey=True)
             continue
         place = coloured.index(label)
-        again = place // len(colours)  # after the last colour they start anew with other dashes
+        again = place // len(given)  # after the last colour they start anew with other dashes
         looks[label] = Look(
             name,
-            colours[place % len(colours)],
+            given[place % len(given)],
             MARKERS[place % len(MARKERS)],
             DASHES[again % len(DASHES)],
             sees,

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from analysis import frames
 from analysis.criteria import CRITERIA
 from analysis.figures import panels
 from analysis.seed_statistics import LEVEL, half_width, summary
@@ -19,6 +20,8 @@ from analysis.style import STYLE, Look
 from runners.system.console import counted
 
 Drawn = Mapping[str, Look]
+MOST_RATES = 8
+"""Noise rates that are printed below a panel: of more, every second, third, ... one."""
 
 
 def against_noise(frame: pd.DataFrame, criterion: str, drawn: Drawn) -> Figure:
@@ -56,8 +59,9 @@ def _families(prefix: str, rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame, 
     wide = rest.groupby("family")["rate"].transform("nunique") > 1
     found: list[tuple[str, pd.DataFrame, Callable]] = []
     for _, family in rest[wide].groupby("family", sort=False):
-        name = prefix + family["noise"].iloc[0].replace("_", " ").capitalize()
-        found.append((name, pd.concat([clean, family]), _over_rates))
+        first = family.iloc[0]
+        name = panels.in_lines(frames.without_rate(first["noise_display"], first["rate"]))
+        found.append((prefix + name, pd.concat([clean, family]), _over_rates))
     alone = rest[~wide] if wide.any() else rows
     if alone["noise_slug"].nunique() == 1:
         found.append((prefix + alone["noise_display"].iloc[0], alone, _side_by_side))
@@ -92,7 +96,7 @@ def _over_rates(axis: Axes, rows: pd.DataFrame, drawn: Drawn, criterion: str) ->
         mine = dict(list(rows[rows["label"] == label].groupby("rate")[criterion]))
         shift = 0.1 * gap * (place / max(1, len(drawn) - 1) - 0.5)  # bars do not hide each other
         _errorbar(axis, [rate + shift for rate in mine], mine.values(), look)
-    axis.set_xticks(rates)
+    axis.set_xticks(rates[:: -(-len(rates) // MOST_RATES)])
     axis.set_xlabel("noise rate (nominal)")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import pandas as pd
@@ -46,15 +46,16 @@ def against_accuracy(
     points = [rows.groupby("label", sort=False)[["minutes", criterion]].mean() for _, rows in found]
     minutes = pd.concat(points)["minutes"]
     ends = 0.85 * minutes.min(), 1.18 * minutes.max()
-    ceilings = frame.loc[frame["privileges"].map(is_ceiling), "label"].unique()
+    rivals = _rivals(points, frame)
+    there = {drawn[label].open for each in rivals for label in each.index}
+    fronts = {sees: line for sees, line in FRONTS.items() if sees in there}
     with mpl.rc_context(STYLE):
         figure, axes = panels.grid(len(found), 2.3, 1, share=frame["dataset"].nunique() == 1)
-        for (title, _), of_setting, (axis,) in zip(found, points, axes, strict=True):
+        for (title, _), of_setting, able, (axis,) in zip(found, points, rivals, axes, strict=True):
             for label, (cost, accuracy) in of_setting.iterrows():
                 axis.plot(cost, 100 * accuracy, **drawn[label].line(**drawn[label].point()))
-            rivals = of_setting.drop(index=ceilings, errors="ignore")
-            for sees, (name, dashes) in FRONTS.items():
-                group = rivals[[drawn[label].open == sees for label in rivals.index]]
+            for sees, (name, dashes) in fronts.items():
+                group = able[[drawn[label].open == sees for label in able.index]]
                 best = group.loc[front(group["minutes"], group[criterion])]
                 x, y = [*best["minutes"], ends[1]], [*best[criterion], best[criterion].max()]
                 y = [100 * accuracy for accuracy in y]
@@ -63,9 +64,15 @@ def against_accuracy(
             _minutes(axis, *ends)
             if axis.get_subplotspec().is_first_col():
                 axis.set_ylabel(f"test accuracy (%), {criteria.CRITERIA[criterion].short}")
-        further = [Line2D([], [], label=name, **_line(dashes)) for name, dashes in FRONTS.values()]
+        further = [Line2D([], [], label=name, **_line(dashes)) for name, dashes in fronts.values()]
         panels.legend(figure, drawn, frame, [f"means of {panels.seeds(frame)}"], further)
     return figure
+
+
+def _rivals(points: Sequence[pd.DataFrame], frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Rows by label without those of methods that are told all true labels."""
+    ceilings = frame.loc[frame["privileges"].map(is_ceiling), "label"].unique()
+    return [each.drop(index=ceilings, errors="ignore") for each in points]
 
 
 def front(cost: pd.Series, accuracy: pd.Series) -> list[str]:

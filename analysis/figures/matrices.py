@@ -56,7 +56,9 @@ def of_predictions(
 ) -> list[Map]:
     """Title and confusion matrix (K, K) of the test set: of every method, all settings.
 
-    Rows are true classes and sum to 1 (to 0 of a class without test images), the mean over seeds.
+    Rows are the classes of the test labels and sum to 1 (to 0 of a class without test images), the
+    mean over seeds.
+    Methods that have none in any of the settings are left out.
 
     Args:
         frame: `frames.cells` of the study.
@@ -69,6 +71,7 @@ def of_predictions(
     display = dict(zip(frame["label"], frame["display"], strict=True))
     maps = []
     for label in labels:
+        of_label: list[Map] = []
         for setting, rows in panels.settings(part, frame):
             mine = rows[rows["label"] == label]
             found = [criteria.confusion(records[key], criterion) for key in mine["key"]]
@@ -78,7 +81,8 @@ def of_predictions(
                 if each is not None
             ]
             title = panels.in_lines(display[label])
-            maps.append((title if one else f"{title}\n{setting}", _mean(shares)))
+            of_label.append((title if one else f"{title}\n{setting}", _mean(shares)))
+        maps += of_label if any(matrix is not None for _, matrix in of_label) else []
     return maps
 
 
@@ -87,13 +91,14 @@ def _mean(matrices: Iterable[np.ndarray | None]) -> np.ndarray | None:
     return np.mean(known, axis=0) if known else None
 
 
-def heat_maps(maps: Sequence[Map], columns: int, of: str) -> Figure:
-    """Matrices in percent, rows true classes; values of 0.5 and above are printed where they fit.
+def heat_maps(maps: Sequence[Map], columns: int, of: str, of_rows: str = "true class") -> Figure:
+    """Matrices in percent of their rows; values of 0.5 and above are printed where they fit.
 
     Args:
         maps: row by row, one of them with a matrix.
         columns: of the figure, at most `IN_A_ROW`.
         of: what the columns of a matrix are.
+        of_rows: what its rows are.
     """
     bands = -(-len(maps) // columns)
     titles = max(title.count("\n") for title, _ in maps)
@@ -110,11 +115,11 @@ def heat_maps(maps: Sequence[Map], columns: int, of: str) -> Figure:
             mesh = _heat_map(axis, 100 * matrix)
             axis.set_title(title)
             if axis.get_subplotspec().is_first_col():
-                axis.set_ylabel("true class")
+                axis.set_ylabel(of_rows)
             if place + columns >= len(maps):
                 axis.set_xlabel(of)
         bar = figure.colorbar(mesh, ax=axes, shrink=min(1.0, 1.6 / bands), aspect=25)
-        bar.set_label("share of the true class (%)")
+        bar.set_label(f"share of the {of_rows} (%)")
         bar.set_ticks([0, 1, 5, 10, 25, 50, 75, 100])
     return figure
 

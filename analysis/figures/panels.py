@@ -95,6 +95,11 @@ def without_size(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(noise_display=names, noise_slug=slugs)
 
 
+def judged_by_given(frame: pd.DataFrame) -> list[str]:
+    """Data sets whose test labels are given ones, which may be wrong."""
+    return list(frame.loc[frame["judged_by"] != "", "dataset"].unique())
+
+
 def seeds(frame: pd.DataFrame) -> str:
     """How many seeds the settings of the finished methods have: "5 seeds", "2 to 5 seeds"."""
     finished = frame[frame["done"]].groupby(["dataset", "noise_slug", "label"]).size()
@@ -131,7 +136,10 @@ def legend(
     longest = max(len(line) for name in names for line in name.splitlines())
     columns = max(1, min(4, len(handles), LETTERS_IN_A_ROW // (longest + 6)))
     in_colour = frame[frame["label"].map(lambda label: not drawn[label].grey)]
-    title = textwrap.fill("; ".join([*marks.privilege_legend(in_colour), *remarks]), 95)
+    phrases = [*marks.privilege_legend(in_colour), *remarks]
+    if given := judged_by_given(frame):
+        phrases.append(f"{', '.join(given)}: judged by labels that may be wrong")
+    title = textwrap.fill("; ".join(phrases), 95)
     lines = math.ceil(sum(1 + name.count("\n") for name in names) / columns) + title.count("\n")
     figure.set_figheight(figure.get_figheight() + LINE_HEIGHT * max(0.0, lines - 2))
     made = figure.legend(

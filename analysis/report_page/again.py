@@ -36,18 +36,28 @@ def _from_root(path: Path) -> str:
 
 
 def _says_the_same(path: Path, study: Study) -> bool:
-    """Whether a file has this study's name, seeds and protocol, as far as it names them."""
+    """Whether a file has this study's name, axes and protocol, as far as it names them.
+
+    Of data sets, noises and methods only the names are compared.
+    """
     try:
         said = YAML(typ="safe", pure=True).load(path)
         if said["study"] != study.name:
             return False
-        asked = (said.get("axes") or {}).get("seed")
         protocol, ours = said.get("protocol") or {}, study.config.get("protocol") or {}
-        axes = study.config.get("axes") or {}
+        asked, axes = said.get("axes") or {}, study.config.get("axes") or {}
         same = all(ours.get(name, value) == value for name, value in protocol.items())
-        return same and (asked is None or asked == axes.get("seed", asked))
+        return same and all(
+            _names(of) == _names(axes.get(axis, of)) for axis, of in asked.items() if of is not None
+        )
     except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _names(axis: Any) -> set[Any]:
+    """Names of the entries of an axis; sizes and seeds are their own."""
+    entries = axis if isinstance(axis, list) else [axis]
+    return {entry["name"] if isinstance(entry, dict) else entry for entry in entries}
 
 
 def start(file: str) -> str:

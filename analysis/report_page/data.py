@@ -16,7 +16,7 @@ from analysis.criteria import CRITERIA, DEFAULT, METRICS
 from analysis.report_page import again, entries, seed_words
 from analysis.report_page.curves import CURVES, Reader
 from analysis.studies import Study
-from analysis.style import COLOURS, in_colour
+from analysis.style import colours, in_colour
 
 MANY = 10
 """Settings from which on sentences are made for accuracy alone."""
@@ -43,7 +43,7 @@ def payload(
     by_metric = frames.by_metric(study, entries.SHARES, list(CRITERIA), reader)
     criteria = entries.present(frame := by_metric["accuracy"]) or list(DEFAULT)
     shown = {name: by_metric[name] for name in entries.metrics(by_metric) or ["accuracy"]}
-    settings, methods = _settings(frame), _methods(frame)
+    settings, methods = _settings(study, frame), _methods(frame)
     file, is_there = again.study_file(study, named)
     common = entries.Entries(study, criteria, shown, reader)
     found = _entries(common, frame, settings, methods)
@@ -60,6 +60,7 @@ def payload(
         "groups": _groups(methods),
         "entries": found,
         "families": _families(settings),
+        "test_labels": "given" if (frame["judged_by"] != "").any() else "true",
         "seed_head": seed_words.head(criteria),
         "findings": _findings(shown, criteria),
         "terms": common.terms.values,
@@ -90,18 +91,19 @@ def _criterion(name: str) -> dict[str, str]:
     return {"id": name, "short": criterion.short, "words": words}
 
 
-def _settings(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _settings(study: Study, frame: pd.DataFrame) -> list[dict[str, Any]]:
     several = frame["dataset"].nunique() > 1
     found = []
     for (dataset, slug), rows in frame.groupby(SETTING, sort=False):
         noise = rows["noise_display"].iloc[0]
-        rate = rows["rate"].dropna()
+        rate, size = rows["rate"].dropna(), study.cells[rows.index[0]]["protocol"]["clean_subset"]
         found.append(
             {
                 "dataset": dataset, "slug": slug, "stem": f"{dataset}__{slug}", "noise": noise,
                 "name": f"{dataset}, {noise}" if several else noise,
                 "rate": round(100 * float(rate.iloc[0]), 2) if len(rate) else None,
-                "family": rows["family"].iloc[0], "kind": rows["noise"].iloc[0],
+                "family": f"{size} {rows['family'].iloc[0]}", "size": size,
+                "kind": rows["noise"].iloc[0],
                 "only": again.only(**({"dataset": dataset} if several else {}), noise=slug),
             }
         )  # fmt: skip
@@ -111,7 +113,8 @@ def _settings(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _families(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Families of noise with several rates: `name` and the numbers of their settings by rate.
 
-    Clean labels of the same data set are the rate 0 of each.
+    Settings that differ in the size of the clean subset are of different families. Clean labels of
+    the same data set and size are the rate 0 of each.
     """
     rated = [(k, s) for k, s in enumerate(settings) if s["rate"] is not None]
     several = len({setting["dataset"] for setting in settings}) > 1
@@ -122,9 +125,12 @@ def _families(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         first = mine[0][1]
         clean = [
-            (k, s) for k, s in rated if s["kind"] == "clean" and s["dataset"] == first["dataset"]
+            (k, s)
+            for k, s in rated
+            if s["kind"] == "clean"
+            and (s["dataset"], s["size"]) == (first["dataset"], first["size"])
         ]
-        name = first["kind"].replace("_", " ").capitalize()
+        name = frames.without_rate(first["noise"], first["rate"] / 100)
         along = sorted(clean + mine, key=lambda pair: pair[1]["rate"])
         name = f"{first['dataset']}, {name}" if several else name
         found.append({"name": name, "settings": [k for k, _ in along]})
@@ -163,12 +169,13 @@ def _colour(
     first = reference if reference in labels else labels[0]
     wins = [label for label, _ in Counter(_winners(methods, found)).most_common()]
     chosen = in_colour(labels, [first, *highlight], wins)
+    given = colours(labels, chosen)
     for place, label in enumerate(chosen):
         mine = next(method for method in methods if method["label"] == label)
         # Black is the page's own colour of text, so that it shows in the dark too.
-        colour = COLOURS[place % len(COLOURS)]
+        colour = given[place % len(given)]
         mine["colour"] = "currentColor" if colour == "#000000" else colour
-        mine["dash"] = ["", "6 2", "2 2"][place // len(COLOURS) % 3]
+        mine["dash"] = ["", "6 2", "2 2"][place // len(given) % 3]
 
 
 def _winners(methods: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -20,7 +20,8 @@ function confusion(entry, criterion) {
   if (!counts) return el("p", null, "No confusion matrix is recorded for this criterion.");
   if (counts.largest) {
     return tableOf("Most frequent confusions, all seeds together",
-      ["true class", "predicted", "images"], counts.largest.map((row) => row.map(String)));
+      [`${data.test_labels} class`, "predicted", "images"],
+      counts.largest.map((row) => row.map(String)));
   }
   const rows = counts.matrix.map((row, k) => {
     const sum = row.reduce((a, b) => a + b, 0) || 1;
@@ -30,8 +31,9 @@ function confusion(entry, criterion) {
       return cell;
     })];
   });
-  return tableOf("Test images, all seeds together: rows are true classes, columns predicted ones",
-    ["true", ...counts.matrix.map((_, k) => String(k))], rows, "confusion");
+  const caption = `Test images, all seeds: rows are ${data.test_labels} classes, columns predicted`;
+  const head = [data.test_labels, ...counts.matrix.map((_, k) => String(k))];
+  return tableOf(caption, head, rows, "confusion");
 }
 
 const says = ({ state, reason }) => [state || "finished", reason].filter(Boolean).join(": ");

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from analysis.studies import Study
-from analysis.suspect_images import Named, data_of_group
+from analysis.suspect_images import Named, ran_on
+from analysis.suspect_images import read as read_data
 from analysis.suspect_scores import Group, groups, stem
 from runners.results.places import data_of_study
 from runners.system.errors import UserError
@@ -46,11 +47,11 @@ def suspects(study: Study) -> list[dict[str, Any]]:
     found = [_read(path) for path in paths]
     whole = [read for read in found if not read["problem"]]
     of_group = {f"{stem(group)}.csv": group for group in groups(study)} if whole else {}
-    letters = 0
+    letters, images = 0, _Images(study)
     for number, read in enumerate(whole):
         # Each list has its share of the images, and the first ones what cannot be shared.
         most = MOST_IMAGES // len(whole) + (number < MOST_IMAGES % len(whole))
-        shown = _images(study, of_group.get(read["name"]), read, most)
+        shown = _shown_of(images, of_group.get(read["name"]), read, most)
         for image in shown or []:
             letters += len(image["source"])
             read["images"] += [image] if letters <= MOST_LETTERS else []
@@ -74,18 +75,39 @@ def _read(path: Path) -> dict[str, Any]:
     return said
 
 
-def _images(
-    study: Study, group: Group | None, read: Mapping[str, Any], most: int
+class _Images:
+    """The images of a study, of one data set at a time, which its groups share."""
+
+    def __init__(self, study: Study) -> None:
+        self._study, self._label, self._named = study, "", None
+
+    def of(self, group: Group) -> Named | None:
+        """None where they cannot be had, or are others than those of the records."""
+        label = group.first["dataset"]
+        if label != self._label:
+            self._label, self._named = label, None  # the old ones go before the new ones come
+            self._named = self._read(label)
+        named = self._named
+        return named if named is not None and ran_on(group, named.arrays) else None
+
+    def _read(self, label: str) -> Named | None:
+        if not data_of_study(self._study.folder, label).is_read:
+            return None
+        try:
+            return Named(*read_data(self._study, label, None))
+        except (UserError, OSError):
+            return None
+
+
+def _shown_of(
+    of_study: _Images, group: Group | None, read: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]] | None:
     """The first images of a list that have a score; None where its images cannot be had."""
     if not most:
         return []
     rows = [dict(zip(read["columns"], row, strict=False)) for row in read["rows"]]
-    if group is None or not data_of_study(study.folder, group.first["dataset"]).is_read:
-        return None
-    try:
-        images = Named(*data_of_group(study, group, None))
-    except (UserError, OSError):
+    images = of_study.of(group) if group is not None else None
+    if images is None:
         return None
     found = []
     for row in [row for row in rows if row.get("score")][:most]:

@@ -28,7 +28,10 @@ LONGEST_S = 600.0
 
 @contextlib.contextmanager
 def kept_fresh(request: Request) -> Iterator[None]:
-    """Inside, the page is written from time to time; at the end once more, but not after Ctrl-C."""
+    """Inside, the page is written from time to time; at the end once more.
+
+    Not after Ctrl-C has ended the cells; where it only ends the look at them, too.
+    """
     pages = _Pages(_command(request), request.folder.path / "study.json")
     thread = threading.Thread(target=pages.write_now_and_then, daemon=True)
     thread.start()

@@ -14,7 +14,7 @@ from PIL import Image
 from analysis import frames, studies, style
 from analysis.figures import accuracy, cost, curves
 from analysis.seed_statistics import half_width
-from tests.helpers.figures import made_study, visible
+from tests.helpers.figures import drawn, made_study, visible
 from tests.helpers.records import (
     CLEAN,
     HARDER,
@@ -65,15 +65,34 @@ def test_clean_labels_are_rate_zero_of_the_families(tmp_path):
     assert list(axis.get_xticks()) == [0.0, 0.4, 0.6]
 
 
+def test_of_many_rates_some_are_printed_so_that_none_hides_another(tmp_path):
+    noises = [SYMMETRIC | {"rate": round(0.1 * k, 1)} for k in range(1, 10)]
+    (axis,) = visible(all_figures(made_study(tmp_path / "many", noises, ["gce"]))[0])
+    assert list(axis.get_xticks()) == [0.1, 0.3, 0.5, 0.7, 0.9]
+
+
 def test_learning_curves_are_means_over_seeds_one_panel_a_setting(study):
     figure = all_figures(study)[1]
     titles = [axis.get_title() for axis in visible(figure)]
     assert titles == ["Symmetric 0.4", "Symmetric 0.6", "Asymmetric 0.4"]
-    drawn = lines(visible(figure)[0])
-    assert len(drawn) == len(METHODS)
-    assert list(drawn[0].get_xdata()) == list(range(1, 13))
-    assert drawn[0].get_ydata()[-1] == pytest.approx(70.5, abs=0.01)
+    shown = lines(visible(figure)[0])
+    assert len(shown) == len(METHODS)
+    assert list(shown[0].get_xdata()) == list(range(1, 13))
+    assert shown[0].get_ydata()[-1] == pytest.approx(70.5, abs=0.01)
     assert len(visible(figure)[0].collections) == len(METHODS)
+
+
+def test_cells_that_ran_on_other_data_are_in_no_curve(tmp_path, monkeypatch):
+    cells = [cell("gce", SYMMETRIC, seed) for seed in range(3)]
+    origin = {"fingerprint": "code-of-today"}
+    made = [
+        record(each, 0.5, provenance=origin | {"data_sha256": ("e" if each["seed"] else "d") * 64})
+        for each in cells
+    ]
+    epochs = {each["key"]: epoch_lines(each, *[0.5 if each["seed"] else 0.9] * 2) for each in cells}
+    folder = write_study(tmp_path / "made", cells, made, epochs, packed=True)
+    (axis,) = visible(drawn(monkeypatch, folder)["learning_curves"])
+    assert axis.lines[0].get_ydata()[-1] == pytest.approx(50, abs=0.01)
 
 
 def test_memorisation_has_both_shares_of_every_noisy_setting(tmp_path):
@@ -146,6 +165,12 @@ def test_long_names_are_wrapped_so_that_the_legend_fits(tmp_path):
     figure.canvas.draw()
     assert legend.get_window_extent().width <= figure.bbox.width
     assert all("\n" in text.get_text() for text in legend.get_texts())
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    planned = cell("gce", SYMMETRIC, 0, display="GCE $q_$")
+    folder = write_study(tmp_path / "made", [planned], [record(planned, 0.8)])
+    assert run(folder).returncode == 0
 
 
 def test_a_study_without_finished_cells_draws_nothing_and_says_so(tmp_path):

@@ -69,6 +69,15 @@ def test_named_methods_are_in_colour_however_many_and_no_colour_is_a_grey(tmp_pa
     assert style.COLOURS[-1] not in {line.get_color() for line in looks}
 
 
+def test_before_any_method_is_in_all_settings_the_first_are_in_colour(tmp_path, monkeypatch):
+    cells = variants(10, rates(2))
+    made = [record(each, 0.8) for each in cells if each["noise"]["rate"] == 0.1]
+    folder = write_study(tmp_path / "begun", cells, made, packed=True)
+    entries = legend(drawn(monkeypatch, folder)["accuracy_against_noise"])
+    assert entries[:2] == ["Cross-entropy", "Meta-Weight-Netᶜ"]
+    assert entries[2:] == [*(f"GCE {k}" for k in range(6)), "other methods (4)"]
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
@@ -185,6 +194,20 @@ def test_what_sees_no_clean_images_and_ran_at_one_size_is_a_level_line(tmp_path,
         assert len(axis.containers) == 1
         (level,) = [line for line in axis.lines if list(line.get_xdata()) == [0, 1]]
         assert list(level.get_ydata()) == pytest.approx([60, 60])
+
+
+def test_noises_of_one_name_have_panels_that_say_how_they_differ(tmp_path, monkeypatch):
+    cells = [
+        cell(
+            "gce", SYMMETRIC | {"rate": rate, "include_true_class": included}, 0,
+            noise_slug=f"symmetric-{rate}-{included}",
+            noise_display=f"Symmetric {rate}{' include true class' * included}",
+        )
+        for included in (False, True) for rate in (0.2, 0.4)
+    ]  # fmt: skip
+    figure = drawn(monkeypatch, of_records(tmp_path / "two", cells, lambda _: {}))
+    titles = [axis.get_title() for axis in visible(figure["accuracy_against_noise"])]
+    assert titles == ["Symmetric", "Symmetric include true\nclass"]
 
 
 def test_a_study_of_one_size_has_no_figure_over_sizes(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.collections import QuadMesh
 
 from tests.helpers.figures import drawn, legend, of_records, visible
-from tests.helpers.records import ASYMMETRIC, HARDER, SYMMETRIC, cell
+from tests.helpers.records import ASYMMETRIC, HARDER, SYMMETRIC, cell, record, write_study
 
 
 def heat_maps(figure) -> dict[str, np.ndarray]:
@@ -86,6 +86,28 @@ def test_of_many_methods_in_several_settings_confusions_of_a_few_are_shown(tmp_p
     assert shown == [f"{name}\n{setting}" for name in names for setting in settings]
 
 
+@pytest.mark.parametrize("highlight", ["", "co_teaching,mw_net,metalabelnet,clean_only,fine_tune"])
+def test_of_a_study_just_begun_confusions_of_what_is_finished_are_shown(
+    tmp_path, monkeypatch, highlight
+):
+    methods = ["gce", "co_teaching", "mw_net", "metalabelnet", "clean_only", "fine_tune"]
+    cells = [cell(m, n, 0) for n in (SYMMETRIC, HARDER) for m in methods]
+    folder = write_study(tmp_path / "begun", cells, [record(cells[0], 0.8)], packed=True)
+    figures = drawn(monkeypatch, folder, "--highlight", highlight)
+    assert list(heat_maps(figures["confusion_matrices"])) == ["GCE\nSymmetric 0.4"]
+
+
+def test_test_labels_that_nobody_has_checked_are_not_called_true(tmp_path, monkeypatch):
+    given = {"judged_by": "given labels"}
+    folder = of_records(tmp_path / "own", [cell("gce", SYMMETRIC, 0)], lambda _: dict(given))
+    figures = drawn(monkeypatch, folder)
+    axis, bar = visible(figures["confusion_matrices"])
+    assert (axis.get_ylabel(), bar.get_ylabel()) == ("given class", "share of the given class (%)")
+    for name in ("accuracy_against_noise", "cost_against_accuracy"):
+        words = figures[name].legends[0].get_title().get_text()
+        assert "simulated: judged by labels that may be wrong" in " ".join(words.split())
+
+
 def bins(*of_bins: tuple[int, float, float]) -> dict:
     names = ("count", "confidence", "accuracy")
     return dict(zip(names, map(list, zip(*of_bins, strict=True)), strict=True))
@@ -155,6 +177,13 @@ def test_a_front_has_exactly_the_rivals_that_no_other_of_their_group_beats(
     *points, end = zip(front.get_xdata(), front.get_ydata(), strict=True)
     assert points == [pytest.approx(point) for point in expected]
     assert end == pytest.approx((axis.get_xlim()[1], expected[-1][1]))
+
+
+def test_a_front_that_no_method_is_on_is_not_in_the_legend(tmp_path, monkeypatch):
+    cells = [cell(m, SYMMETRIC, 0) for m in ("gce", "oracle")]
+    folder = of_records(tmp_path / "made", cells, lambda _: {})
+    entries = legend(drawn(monkeypatch, folder)["cost_against_accuracy"])
+    assert entries == ["GCE", "Oracleᵒ", "front without clean images"]
 
 
 def test_cost_is_the_mean_of_minutes_and_all_methods_are_points(tmp_path, monkeypatch):

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-import datasets
 from analysis import frames, studies
 from analysis import report as report_command
 from analysis.marks import NOTHING
-from analysis.report_page import curves, suspects
+from analysis.report_page import curves
+from analysis.style import COLOURS
 from runners.commands.arguments import run_parser
 from runners.study.grid import select
 from runners.system.errors import UserError
 from tests.helpers.records import (
     ASYMMETRIC,
+    CLEAN,
     HARDER,
     METHODS,
     SYMMETRIC,
@@ -145,50 +144,38 @@ def test_a_study_file_of_the_checkout_is_named():
     assert data_of(made(folder))["file"] == "benchmarks/feature_dependent.yaml"
 
 
-def test_suspects_are_listed_up_to_fifty(tmp_path):
-    cells = [cell("gce", SYMMETRIC, 0)]
-    folder = write_study(tmp_path / "s", cells, [record(cells[0], 0.8)])
-    rows = "".join(f"image{k}.png,cat,dog\n" for k in range(60))
-    (folder / "suspects.csv").write_text(f"path,given,suggested\n{rows}")
-    said = shown(made(folder))
-    assert "image49.png" in said and "image50.png" not in said
-    assert "The first 50, 10 more are in the file" in said
-    assert suspects.NO_IMAGES in said  # the records are of other data than today's
+def test_a_study_file_that_names_other_methods_is_not_taken_for_it(tmp_path):
+    folder = tmp_path / "feature_dependent"
+    shutil.copytree(ROOT / "results" / "reference" / folder.name, folder)
+    head = json.loads((folder / "study.json").read_text())
+    del head["config"]["axes"]["method"][3:]
+    (folder / "study.json").write_text(json.dumps(head))
+    assert data_of(made(folder))["file"] == "feature_dependent.yaml"
 
 
-def test_the_worst_suspects_are_shown_as_they_are(tmp_path):
-    arrays = datasets.get("simulated").load(None)
-    origin = {"fingerprint": "x", "data_sha256": arrays.sha256}
-    cells = [cell("gce", SYMMETRIC, 0)]
-    folder = write_study(tmp_path / "s", cells, [record(cells[0], 0.8, provenance=origin)])
-    rows = [f"{k + 1},{7 * k},cat,{'dog' if k else 'cat'},{0.9 - k / 100:.2f}" for k in range(30)]
-    text = "rank,index,given,proposed,score\n" + "\n".join(rows)
-    (folder / "suspects.csv").write_text(text)
-    (folder / "suspects.old-1.csv").write_text(text)
-    page = made(folder)
-    shown_images = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(shown_images) == suspects.MOST_IMAGES
-    assert shown_images[0][1] == "Image 0, rank 1: given cat, score 0.90"
-    assert shown_images[3][1] == "Image 21, rank 4: given cat, proposed dog, score 0.87"
-    pixels = Image.open(io.BytesIO(base64.b64decode(shown_images[3][0])))
-    assert np.array_equal(pixels, arrays.train_images[21, 0])
-    assert "4. cat → dog 0.87" in shown(page) and suspects.NO_IMAGES not in page
-    assert sum(len(source) for source, _ in shown_images) < suspects.MOST_LETTERS
+@pytest.mark.parametrize(
+    ("judged", "word"), [({}, "true"), ({"judged_by": "given labels"}, "given")]
+)
+def test_test_labels_are_called_true_only_where_they_are_known_to_be(tmp_path, judged, word):
+    planned = cell("gce", SYMMETRIC, 0)
+    page = made(write_study(tmp_path / "s", [planned], [record(planned, 0.8, **judged)]))
+    assert data_of(page)["test_labels"] == word
 
 
-def test_large_images_are_shown_small():
-    noise = np.random.default_rng(0).integers(0, 256, (3, 300, 200), dtype=np.uint8)
-    source, size = suspects._uri(noise)
-    assert source.startswith("data:image/jpeg;") and tuple(size) == (53, 80)
-    assert suspects.MOST_IMAGES * len(source) < suspects.MOST_LETTERS
-
-
-@pytest.mark.parametrize("content", [b"", b"rank\n" + b"1" * 200_000])
-def test_a_list_that_cannot_be_read_is_a_sentence(tmp_path, content):
-    folder = write_study(tmp_path / "s", [cell("gce", SYMMETRIC, 0)], [])
-    (folder / "suspects.csv").write_bytes(content)
-    said = shown(made(folder))
-    assert "suspects.csv This list cannot be read (it is" in said
+def test_rates_are_joined_at_one_size_of_the_clean_subset(tmp_path):
+    cells = [
+        cell(
+            "gce", noise, 0, noise_slug=f"{noise['name']}-{noise.get('rate')}-clean{size}",
+            noise_display=f"{noise['name'].capitalize()} {noise.get('rate')}, {size} clean images",
+            protocol={"network": "small_cnn", "epochs": 12, "clean_subset": size},
+        )
+        for noise in (CLEAN, SYMMETRIC, HARDER) for size in (50, 250)
+    ]  # fmt: skip
+    page = made(write_study(tmp_path / "sizes", cells, [record(each, 0.8) for each in cells]))
+    assert data_of(page)["families"] == [
+        {"name": "Symmetric, 50 clean images", "settings": [0, 2, 4]},
+        {"name": "Symmetric, 250 clean images", "settings": [1, 3, 5]},
+    ]
 
 
 def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, monkeypatch):
@@ -209,6 +196,8 @@ def test_thirty_methods_fit_in_three_megabytes_and_few_have_a_colour(tmp_path, m
     assert len(text.encode()) < 3_000_000
     coloured = [m["label"] for m in data_of(text)["methods"] if m.get("colour")]
     assert coloured == ["m0", "m7", "m29"]  # the reference, the named one, the best
+    many = data_of(made(folder, *(f"m{k}" for k in range(1, 12))))["methods"]
+    assert {m["colour"] for m in many if m.get("colour")} == {"currentColor", *COLOURS[1:-1]}
     curve = data_of(text)["entries"][0]["seeds"][0]["curves"]
     assert data_of(text)["epochs"][curve["epoch"]] == [*range(1, 60, 3), 60]
     assert "One of 3 epochs is drawn" in shown(text)
