@@ -18,7 +18,7 @@ from methods.sce import reverse_cross_entropy
 class Hparams(Hyperparameters):
     # Of NCE; CIFAR-100: 10. Widened from 100 (the upper quarter of the draws was above the others),
     # and from 0.1 (of the draws that followed it was the lower one).
-    alpha: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.01, 1000, widened=2))
+    alpha: float = hparam(1.0, gt=0, le=1e6, search=LogUniform(0.01, 1000, widened=2))
     beta: float = hparam(1.0, gt=0, le=1000, search=LogUniform(0.01, 10))  # of RCE; CIFAR-100: 0.1
 
 

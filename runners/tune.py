@@ -18,8 +18,9 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
@@ -52,7 +53,7 @@ from runners.tuning.files import (
     write_ranges,
     write_values,
 )
-from runners.tuning.verdicts import Draw, Verdict, best, judge, paired_errors
+from runners.tuning.verdicts import Draw, best, judge, paired_errors
 
 DEVELOPMENT_IMAGES = 1500
 
@@ -68,8 +69,8 @@ def keep(dataset: str, new: Draws, grid: Sequence[Cell], out: Path) -> list[str]
     write_draws(table, draws)
     write_values(out / f"{dataset}.yaml", new, grid, command)
     verdicts = {m: judge(methods.declaration(m), tried) for m, tried in draws.items()}
-    write_ranges(out / f"{dataset}_ranges.csv", verdicts, draws)
-    panels = [_panel(m, v, draws[m]) for m, each in verdicts.items() for v in each]
+    ranges = write_ranges(out / f"{dataset}_ranges.csv", verdicts, draws, new)
+    panels = [_panel(row, draws[row["method"]]) for row in ranges]
     if panels:
         style.save(tuning_figure.draw(panels), out / f"{dataset}_draws")
     return [
@@ -79,14 +80,14 @@ def keep(dataset: str, new: Draws, grid: Sequence[Cell], out: Path) -> list[str]
     ]
 
 
-def _panel(method: str, verdict: Verdict, draws: Sequence[Draw]) -> tuning_figure.Panel:
-    declared = methods.declaration(method)
+def _panel(row: Mapping[str, Any], draws: Sequence[Draw]) -> tuning_figure.Panel:
+    declared, parameter = methods.declaration(row["method"]), row["parameter"]
     return tuning_figure.Panel(
         method=declared.display,
-        parameter=verdict.parameter,
-        verdict=verdict.words,
-        logarithmic=isinstance(declared.searched[verdict.parameter], LogUniform),
-        values=[draw.hparams[verdict.parameter] for draw in draws],
+        parameter=parameter,
+        verdict=row["verdict"],
+        logarithmic=isinstance(declared.searched.get(parameter), LogUniform),
+        values=[draw.hparams[parameter] for draw in draws],
         means=[draw.mean for draw in draws],
         errors=paired_errors(draws),
         best=draws.index(best(draws)),

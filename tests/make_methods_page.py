@@ -1,8 +1,8 @@
 """Writes what `docs/methods.md` says of each method: `python tests/make_methods_page.py`.
 
 Out of the registry (names, privileges, hyper-parameters), the head of each method's file (what it
-does, how it differs), `benchmarks/tuned` (values and verdicts), `results/speed/cpu.json` (cost) and
-the checks against official implementations. `tests/docs/test_methods_page.py` compares.
+does, how it differs), `benchmarks/tuned` (values and verdicts), `results/speed/cpu-methods.json`
+(cost) and the checks against official implementations. `tests/docs/test_methods_page.py` compares.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.vector_checks.checks import CHECKS
 
 PAGE = ROOT / "docs" / "methods.md"
 RANGES = ROOT / "benchmarks" / "tuned" / "fashion_mnist_mini_ranges.csv"
-SPEED = ROOT / "results" / "speed" / "cpu.json"
+SPEED = ROOT / "results" / "speed" / "cpu-methods.json"
 FAMILIES = (
     *("baseline", "robust loss", "loss correction", "label correction", "regularisation"),
     *("sample selection", "semi-supervised", "meta-learning", "control", "ceiling"),
@@ -57,14 +57,15 @@ def tuned() -> list[dict[str, str]]:
 
 
 def cost(name: str) -> str:
-    """A step in steps of cross-entropy, of each variant that was measured."""
-    texts = [
-        f"{row['ratio_min']:.2f}" + f" ({row['variant']} features)" * bool(row["variant"])
-        for row in json.loads(SPEED.read_text(encoding="utf-8"))
-        if (row["method"], row["network"], row["precision"]) == (name, "cnn8", "float32")
-        and row["variant"] != "double-backward"
-    ]
-    return " or ".join(texts) or "not measured"
+    """A step in steps of cross-entropy, and by count of passes where somebody has counted."""
+    texts = []
+    for row in json.loads(SPEED.read_text(encoding="utf-8")):
+        if row["method"] == name:
+            count = row["ideal_ratio"]
+            notes = [f"{row['variant']} features"] if row["variant"] else []
+            notes += [f"{count:.2f} by count of passes"] if count else []
+            texts.append(f"{row['ratio_min']:.2f}" + (f" ({', '.join(notes)})" if notes else ""))
+    return " or ".join(texts)
 
 
 def verified(name: str) -> str:

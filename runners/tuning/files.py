@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,27 +144,44 @@ def read_draws(path: Path) -> Draws:
     return found
 
 
-def write_ranges(path: Path, verdicts: Mapping[str, Sequence[Verdict]], draws: Draws) -> None:
-    """Writes one row a range: what it is, its best value, the verdict and what it rests on."""
-    rows = []
+def write_ranges(
+    path: Path, verdicts: Mapping[str, Sequence[Verdict]], draws: Draws, new: Collection[str]
+) -> list[dict[str, Any]]:
+    """Writes one row a range: what it is, its best value, the verdict and what it rests on.
+
+    Args:
+        verdicts: of every method with draws, by today's ranges.
+        draws: of the same methods.
+        new: methods that were drawn just now. The others keep the rows that they have, since their
+            draws may be of narrower ranges than today's.
+
+    Returns:
+        All rows.
+    """
+    rows, earlier = [], _read(path)
     for method, each in verdicts.items():
-        declared = methods.declaration(method)
-        for verdict in each:
-            search = declared.searched[verdict.parameter]
-            row = {
-                "method": method,
-                "parameter": verdict.parameter,
-                "range": str(search),
-                "widened": getattr(search, "widened", 0),
-                "default": declared.defaults[verdict.parameter],
-                "best": best(draws[method]).hparams[verdict.parameter],
-                "verdict": verdict.words,
-            }
-            for edge, numbers in (("low", verdict.low), ("high", verdict.high)):
-                names = (f"{edge}_gain", f"{edge}_se")
-                row |= {n: f"{v:.4f}" for n, v in zip(names, numbers or (), strict=False)}
-            rows.append(row)
+        kept = [row for row in earlier if row.get("method") == method and method not in new]
+        rows += kept or [_range_row(method, verdict, draws[method]) for verdict in each]
     _write(path, rows)
+    return rows
+
+
+def _range_row(method: str, verdict: Verdict, draws: Sequence[Draw]) -> dict[str, Any]:
+    declared = methods.declaration(method)
+    search = declared.searched[verdict.parameter]
+    row = {
+        "method": method,
+        "parameter": verdict.parameter,
+        "range": str(search),
+        "widened": getattr(search, "widened", 0),
+        "default": declared.defaults[verdict.parameter],
+        "best": best(draws).hparams[verdict.parameter],
+        "verdict": verdict.words,
+    }
+    for edge, numbers in (("low", verdict.low), ("high", verdict.high)):
+        names = (f"{edge}_gain", f"{edge}_se")
+        row |= {n: f"{v:.4f}" for n, v in zip(names, numbers or (), strict=False)}
+    return row
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

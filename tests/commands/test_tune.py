@@ -31,6 +31,11 @@ EARLIER = """method,draw,hparams,mean,best,symmetric-0.4__s100
 mw_net,0,"{""lr"": 0.002, ""weight_decay"": 0.0001}",0.500000,True,0.500000
 gce,0,"{""q"": 0.2}",0.900000,True,0.900000
 """
+EARLIER_RANGES = """method,parameter,range,widened,default,best,verdict
+mw_net,lr,1e-6 to 1e-3,0,0.001,0.002,inner
+mw_net,weight_decay,0 to 1,0,0.0001,0.0001,inner
+gce,q,0 to 0.5,0,0.7,0.2,inner
+"""
 SETTINGS = ["symmetric-0.4__s100", "symmetric-0.4__s101"]
 
 
@@ -82,6 +87,7 @@ def tuned(tmp_path_factory) -> Tuned:
     (folder / "out").mkdir()
     (folder / "out" / "simulated.yaml").write_text("mw_net: {lr: 0.002}\ngce: {q: 0.123}\n")
     (folder / "out" / "simulated_draws.csv").write_text(EARLIER)
+    (folder / "out" / "simulated_ranges.csv").write_text(EARLIER_RANGES)
     run = tune(folder, "--draws", "2", "--seeds", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     return Tuned(folder, run.stdout)
@@ -152,6 +158,14 @@ def test_the_tuned_file_holds_the_best_draw_and_under_what_it_was_found(tuned):
 def test_draws_of_methods_that_were_tuned_before_are_kept(tuned):
     kept = [row for row in tuned.all_rows if row["method"] == "mw_net"]
     assert [(row["draw"], float(row["mean"]), row["best"]) for row in kept] == [("0", 0.5, "True")]
+
+
+def test_a_verdict_stays_that_of_the_range_that_was_drawn(tuned):
+    with (tuned.folder / "out" / "simulated_ranges.csv").open(newline="") as file:
+        rows = {(row["method"], row["parameter"]): row for row in csv.DictReader(file)}
+    kept = rows["gce", "q"], rows["mw_net", "lr"]
+    assert kept[1]["range"] == "1e-6 to 1e-3" and kept[1]["verdict"] == "inner"
+    assert kept[0]["range"] == str(methods.declaration("gce").searched["q"])
 
 
 def test_verdicts_and_a_figure_lie_beside_the_draws(tuned):

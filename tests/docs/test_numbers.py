@@ -180,6 +180,15 @@ def test_the_table_of_speed_is_that_of_the_file():
         assert bf16 == f"{rows[*key, 'bf16']['ratio_min']:.2f}"
 
 
+def test_a_step_costs_at_most_15_percent_more_than_its_passes():
+    rows = json.loads(read(SPEED / "cpu-methods.json"))
+    assert {row["method"] for row in rows} == set(methods.names())
+    counted = [row for row in rows if row["ideal_ratio"]]
+    assert len(counted) > 20
+    above = {row["method"]: row["ratio_min"] / row["ideal_ratio"] for row in counted}
+    assert {name: ratio for name, ratio in above.items() if ratio > 1.15} == {}
+
+
 def precision_lines() -> list[str]:
     """What `compare_protocols.py` says of the committed cells in both precisions."""
     folders = (REFERENCE.parent / name for name in ("precision", "precision_bf16"))
