@@ -186,6 +186,10 @@ class PackedImages:
         """Pixels of the shortest side of any of them."""
         return int(self._packed.columns.sizes[self._numbers].min(initial=2**16 - 1))
 
+    def sizes(self, positions: np.ndarray) -> np.ndarray:
+        """Height and width (B, 2) int64 in pixels of the stored images at some positions (B,)."""
+        return self._packed.columns.sizes[self._numbers[positions]].astype(np.int64)
+
     def jpeg(self, position: int) -> bytes:
         """The file of one image."""
         return self._packed.content(int(self._numbers[position]))

@@ -2,13 +2,15 @@
 
 Photographs of 256 pixels (random pieces of the one that matplotlib ships) are packed; each loader
 then gives the same random crops of 224 pixels, flipped and normalised, in batches on the CPU, with
-as many threads or processes as `--threads`: decoded by the same operator, or by Pillow. How far
-their pixels are apart is measured too.
+as many threads or processes as `--threads`: decoded by the same operator, or by Pillow; those of
+the packed file are cut by the threads, and also as for a GPU, a batch at once. How far their pixels
+are apart is measured too.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import os
 import statistics
@@ -17,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ from datasets.packed import Packed, PackedImages
 from datasets.packing import QUALITY, Wanted, pack
 from runners.cell import streamed
 from runners.cell.batches import epoch_batches, image_set
+from runners.cell.crops import crops_of, draw_crops
 from runners.speed.speed_files import JSON_HELP, write_rows
 
 STORED, SIZE, BATCH = 256, 224, 128
@@ -78,8 +82,8 @@ class Plain(Dataset):
         row, position = item
         image = self.decode(self.images.jpeg(position))
         view = self.views[row]
-        top, left, high, wide = streamed.box(view, *image.shape[1:], SIZE)
-        image = functional.crop(image, top, left, high, wide)
+        place = crops_of(view[None], np.array([image.shape[1:]]), SIZE).boxes[0].tolist()
+        image = functional.resized_crop(image, *place, [SIZE, SIZE])
         image = functional.hflip(image) if view[2] else image
         return functional.normalize(image.float() / 255, IMAGENET["mean"], IMAGENET["std"])
 
@@ -89,35 +93,41 @@ def by_pillow(content: bytes) -> Tensor:
         return torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
 
 
-def loaders(images: PackedImages, threads: int) -> dict[str, Callable[[], Iterator[Tensor]]]:
+def loaders(
+    images: PackedImages, augment: str, threads: int
+) -> dict[str, Callable[[], Iterator[Tensor]]]:
     """Name -> a function that begins an epoch of batches of images (B, 3, 224, 224) float."""
     count = len(images) // BATCH * BATCH
     labels = np.zeros(len(images), np.int64)
     data = image_set(images, labels, IMAGENET["mean"], IMAGENET["std"], SIZE, torch.device("cpu"))
     rng = np.random.default_rng(0)
     order = rng.permutation(len(images))[:count]
-    views = streamed.draw_boxes(rng, count, "crop_flip")
+    views = draw_crops(rng, count, augment)
     pairs = list(enumerate(order.tolist()))
     batches = [pairs[start : start + BATCH] for start in range(0, count, BATCH)]
     pool = ThreadPoolExecutor(threads)
     streamed._threads = lambda: pool
+
+    def packed(whole: bool) -> Callable[[], Iterator[Tensor]]:
+        own = replace(data, whole=whole)
+        epoch = functools.partial(epoch_batches, own, batch_size=BATCH, augment=augment)
+        return lambda: (parts[0] for parts in epoch(rng=np.random.default_rng(0)))
 
     def plain(decode: Callable) -> Callable[[], Iterator[Tensor]]:
         own = Plain(images, views, decode)
         return lambda: iter(DataLoader(own, batch_sampler=batches, num_workers=threads))
 
     return {
-        "packed": lambda: (
-            parts[0] for parts in epoch_batches(data, np.random.default_rng(0), BATCH, "crop_flip")
-        ),
+        "packed": packed(whole=False),
+        "packed, cut as for a GPU": packed(whole=True),
         "DataLoader": plain(streamed.decode),
         "DataLoader, Pillow": plain(by_pillow),
     }
 
 
-def measure(images: PackedImages, threads: int, rounds: int) -> list[dict[str, Any]]:
+def measure(images: PackedImages, augment: str, threads: int, rounds: int) -> list[dict[str, Any]]:
     """Images a second of each loader (median of rounds in turn), and how far pixels are apart."""
-    made = loaders(images, threads)
+    made = loaders(images, augment, threads)
     first = {name: next(begin()) for name, begin in made.items()}
     deviation = torch.tensor(IMAGENET["std"]).view(-1, 1, 1)
     levels = {
@@ -133,6 +143,7 @@ def measure(images: PackedImages, threads: int, rounds: int) -> list[dict[str, A
     return [
         {
             "loader": name,
+            "augment": augment,
             "threads": threads,
             "images_a_second": round(1 / statistics.median(values)),
             "ratio": round(statistics.median(seconds["DataLoader"]) / statistics.median(values), 2),
@@ -147,6 +158,9 @@ def main() -> int:
     parser.add_argument(
         "--images", type=int, default=3072, help="in the packed file (default 3072)"
     )
+    parser.add_argument(
+        "--augment", choices=("crop_flip", "resized_crop_flip"), default="crop_flip"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="epochs a loader (default 5)")
     parser.add_argument("--threads", type=int, default=2, help="threads or processes (default 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help=JSON_HELP)
@@ -154,7 +168,7 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         images = packed_photographs(Path(folder), options.images)
-        rows = measure(images, options.threads, options.rounds)
+        rows = measure(images, options.augment, options.threads, options.rounds)
     for row in rows:
         print(
             f"{row['loader']}: {row['images_a_second']:,} images a second with {options.threads} "
@@ -162,7 +176,7 @@ def main() -> int:
             "levels at most"
         )
     if options.json:
-        write_rows(options.json, "cpu-loading", rows)
+        write_rows(options.json, "cpu-loading", rows, ["augment"])
     return 0
 
 

@@ -213,6 +213,7 @@ def outputs_in_order(network: nn.Module, task: Task) -> Tensor:
     return logits
 
 
-def uploaded(values: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on the device, without waiting for the copy."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
+def uploaded(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """A tensor of what is on the host, on the device, without waiting for the copy."""
+    tensor = torch.as_tensor(values).contiguous()
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from datasets.packed import PackedImages
+from methods.base import uploaded
 from runners.cell.streamed import StreamedSet, begun_ahead
-from runners.cell.transfer import upload
 from runners.cell.views import crop_and_flip, draw_all, draw_views, normalised, strong_view
 
 Parts = tuple[Tensor, Tensor, Tensor]
@@ -69,7 +69,7 @@ class ImageSet:
 
     def upload(self, values: np.ndarray) -> Tensor:
         """What `begin` is given, where it is fastest for it."""
-        return upload(values, self.labels.device)
+        return uploaded(values, self.labels.device)
 
     def take(self, index: Tensor, views: Tensor | None = None) -> Parts:
         """The samples at `index` (B,), cropped and flipped as `views` (B, 4) says."""
@@ -127,7 +127,8 @@ def image_set(
     if not isinstance(images, PackedImages):
         return ImageSet.build(images, labels, mean, std, device)
     on_device = torch.from_numpy(labels.astype(np.int64)).to(device)
-    return StreamedSet(images, on_device, *_normalising(mean, std, device), size)
+    whole = device.type != "cpu"
+    return StreamedSet(images, on_device, *_normalising(mean, std, device), size, whole)
 
 
 def _normalising(

@@ -10,11 +10,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
 import methods
 from methods.lookahead.traced import CHECKS
+from runners.cell.crops import crops_of, cut_batch, cut_one, draw_crops
 from runners.cell.record import weights_sha256
 from runners.results.provenance import ROOT
 from tests.helpers.cells import CPU, make_cell, ready, steady_cell
@@ -76,6 +78,18 @@ def is_of_fit(wait: str) -> bool:
     """Whether a wait is that of a fit on the host before an epoch: a mixture, a matrix."""
     fits = ("dividemix.py", "mean_losses().cpu()"), ("forward_estimated.py", "probabilities.cpu()")
     return any(file in wait and code in wait for file, code in fits)
+
+
+@pytest.mark.parametrize("augment", ["crop_flip_vflip", "resized_crop_flip"])
+def test_crops_are_those_of_the_threads(augment):
+    images = torch.randint(0, 256, (32, 3, 64, 80), dtype=torch.uint8)
+    views = draw_crops(np.random.default_rng(0), 32, augment)
+    crops = crops_of(views, np.full((32, 2), [64, 80]), 48)
+    one_by_one = zip(images, crops.boxes.tolist(), crops.flips.tolist(), strict=True)
+    expected = torch.stack([cut_one(*image, 48) for image in one_by_one])
+    made = cut_batch(images.to(GPU), crops, 48).cpu()
+    apart = (made.int() - expected.int()).abs()
+    assert apart.max() <= (1 if augment == "resized_crop_flip" else 0)
 
 
 @contextlib.contextmanager

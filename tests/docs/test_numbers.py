@@ -144,10 +144,14 @@ def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
     assert decimals(prose(read(page))) <= measured | SETTINGS | PUBLISHED
 
 
+CROPS = {"crop_flip": "random crops", "resized_crop_flip": "random resized crops"}
+
+
 def loading_table() -> list[str]:
     """Images a second of each loader, out of `results/speed`."""
     return [
-        f"| {row['loader']} | {row['images_a_second']:,} | {row['ratio']:.2f} |"
+        f"| {CROPS[row['augment']]} | {row['loader']} | {row['images_a_second']:,} "
+        f"| {row['ratio']:.2f} |"
         for row in json.loads(read(SPEED / "cpu-loading.json"))
     ]
 
@@ -157,7 +161,9 @@ def test_the_table_of_loaders_is_that_of_the_benchmark():
     lines = block.partition("<!-- end")[0].strip().splitlines()
     assert lines[2:] == loading_table()
     rows = json.loads(read(SPEED / "cpu-loading.json"))
-    assert all(row["largest_difference"] == 0 for row in rows)
+    for row in rows:  # in levels of 255; what is rounded once in place of twice may differ by one
+        once = row["loader"].endswith("GPU") and row["augment"] == "resized_crop_flip"
+        assert row["largest_difference"] <= (1.001 if once else 0)
 
 
 def test_the_table_of_speed_is_that_of_the_file():
