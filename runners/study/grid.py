@@ -47,8 +47,8 @@ def cells(study: Study) -> list[Cell]:
                     protocol=protocol,
                     hparams=hparams.values,
                     hparams_source=hparams.sources,
-                    tuned_under=under.model_dump() if under else None,
-                    tuned_at=tuned_at(hparams.tuned, protocol, entry.declaration),
+                    tuned_under=under.model_dump(exclude_defaults=True) if under else None,
+                    tuned_at=tuned_at(hparams.tuned, protocol, entry.declaration, hparams.values),
                     track=study.track,
                     privileges=privileges,
                 )

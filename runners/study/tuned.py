@@ -30,7 +30,11 @@ UNDER = "tuned_under"
 
 
 class TunedUnder(BaseModel):
-    """Under what the values of one method were found."""
+    """Under what the values of one method were found.
+
+    Attributes:
+        fixed: what all draws had in place of a default, of hyper-parameters that are not searched.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,6 +47,7 @@ class TunedUnder(BaseModel):
     seeds: Annotated[list[Whole], MinLen(1)]
     draws: Annotated[Whole, Ge(1)]
     results_version: Whole
+    fixed: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,12 @@ def hparams_for(entry: MethodEntry, mode: str, tuned: Mapping[str, Tuned]) -> Hp
     return Hparams(values, sources, used if "tuned" in sources.values() else None)
 
 
-def tuned_at(tuned: Tuned | None, protocol: Mapping[str, Any], declared: Declaration) -> str:
+def tuned_at(
+    tuned: Tuned | None,
+    protocol: Mapping[str, Any],
+    declared: Declaration,
+    values: Mapping[str, Any],
+) -> str:
     """Under what else the values were tuned than they are used; empty where nothing differs."""
     if tuned is None:
         return ""
@@ -110,6 +120,7 @@ def tuned_at(tuned: Tuned | None, protocol: Mapping[str, Any], declared: Declara
     if Privileges.CLEAN_SUBSET in declared.privileges:
         words["clean_subset"] = f"{under.clean_subset:,} clean images"
     differ = [text for key, text in words.items() if getattr(under, key) != protocol[key]]
+    differ += [f"{name} {at}" for name, at in under.fixed.items() if values.get(name) != at]
     if under.results_version != RESULTS_VERSION:
         differ.append(f"results version {under.results_version}")
     return ", ".join(differ)

@@ -44,6 +44,16 @@ def draws(dataset: str, method: str, count: int) -> list[dict[str, Any]]:
     return tried
 
 
+def fixed(study: Study) -> dict[str, dict[str, Any]]:
+    """Method -> what its only entry names and tuning does not search: all its draws have that."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in study.methods:
+        searched = entry.declaration.searched
+        own = {name: value for name, value in entry.named.items() if name not in searched}
+        found[entry.method] = {} if entry.method in found else own
+    return found
+
+
 def tuning_study(
     path: Path,
     entry: DatasetEntry,
@@ -64,10 +74,9 @@ def tuning_study(
     """
     study = load_study(path, overrides)
     config = {"name": entry.config} if isinstance(entry.config, str) else entry.config
-    names = dict.fromkeys(method.method for method in study.methods)
     variants = [
-        {"name": name, "label": f"{name.rpartition(':')[2]}-draw{i}", **values}
-        for name in names
+        {"name": name, "label": f"{name.rpartition(':')[2]}-draw{i}", **named, **values}
+        for name, named in fixed(study).items()
         for i, values in enumerate(draws(entry.label, name, count))
     ]
     changed = {

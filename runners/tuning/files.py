@@ -96,7 +96,8 @@ def write_values(path: Path, draws: Draws, grid: Sequence[Cell], command: str) -
     for method, tried in draws.items():
         if values := dict(best(tried).hparams):
             before[method] = values
-            under[method] = _under(tried, [c for c in grid if c.method == method]).model_dump()
+            under_now = _under(tried, [c for c in grid if c.method == method])
+            under[method] = under_now.model_dump(exclude_defaults=True)
     text = io.StringIO(f"# The last of the commands that wrote this: {command}\n")
     text.seek(0, io.SEEK_END)
     yaml.dump({UNDER: dict(sorted(under.items())), **dict(sorted(before.items()))}, text)
@@ -104,7 +105,7 @@ def write_values(path: Path, draws: Draws, grid: Sequence[Cell], command: str) -
 
 
 def _under(tried: Sequence[Draw], cells: Sequence[Cell]) -> TunedUnder:
-    protocol = cells[0].protocol
+    protocol, declared = cells[0].protocol, methods.declaration(cells[0].method)
     names = ("network", "epochs", "lr", "batch_size", "clean_subset")
     return TunedUnder(
         **{name: protocol[name] for name in names},
@@ -112,6 +113,11 @@ def _under(tried: Sequence[Draw], cells: Sequence[Cell]) -> TunedUnder:
         seeds=sorted({cell.seed for cell in cells}),
         draws=len(tried),
         results_version=RESULTS_VERSION,
+        fixed={
+            name: value
+            for name, value in cells[0].hparams.items()
+            if name not in declared.searched and value != declared.defaults[name]
+        },
     )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 import methods
 from methods.declaration import Choice
@@ -19,7 +20,7 @@ from runners.study.grid import cells
 from runners.study.tuned import TUNED
 from runners.system.canonical import RESULTS_VERSION
 from runners.tuning.draws import draws, tuning_study
-from runners.tuning.files import write_cells
+from runners.tuning.files import finished_draws, write_cells, write_values
 from tests.helpers.cli import ROOT, write_study
 from tests.helpers.tuning import EARLIER, EARLIER_RANGES, METHODS, SETTINGS, Tuned, tune
 
@@ -66,6 +67,26 @@ def test_draws_fill_every_range_evenly_and_balance_choices(method):
             assert sum(low <= value <= high for value in values) >= 1
     assert draws("simulated", method, 12)[1:] == drawn  # a stream of its own
     assert draws("another", method, 12)[1:] != drawn
+
+
+def test_what_the_only_entry_of_a_method_fixes_its_draws_have_and_the_file_says_so(tmp_path):
+    entries = [{"name": "mlnt", "perturbations": 3}, {"name": "gce", "label": "cut", "q": 0.3}]
+    entries += [{"name": "bootstrap", "hard": True, "label": "hard"}, "bootstrap"]
+    study = write_study(tmp_path / "study.yaml", entries)
+    (entry,) = load_study(study).datasets
+    grid = cells(tuning_study(study, entry, (), count=2, seeds=1, development=64))
+    of = {
+        name: [c.hparams for c in grid if c.method == name] for name in ("mlnt", "gce", "bootstrap")
+    }
+    assert [len(hparams) for hparams in of.values()] == [3, 3, 3]
+    assert {hparams["perturbations"] for hparams in of["mlnt"]} == {3}
+    assert {hparams["hard"] for hparams in of["bootstrap"]} == {False}  # of two entries neither
+    assert len({hparams["q"] for hparams in of["gce"]}) == 3  # what is searched is drawn
+    judged = finished_draws(grid, {cell.key: 0.5 for cell in grid})
+    write_values(tmp_path / "tuned.yaml", judged, grid, "command")
+    under = YAML(typ="safe").load(tmp_path / "tuned.yaml")["tuned_under"]
+    assert under["mlnt"]["fixed"] == {"perturbations": 3}
+    assert "fixed" not in under["gce"] and "fixed" not in under["bootstrap"]
 
 
 def test_a_draw_is_judged_by_its_mean_over_settings_and_the_best_is_marked(tuned):

@@ -57,6 +57,8 @@ def with_under(**changes) -> str:
         ({"lr": 0.1, "network": "cnn8"}, "protocol.epochs=12", "cnn8, lr 0.1"),
         ({"clean_subset": 40}, "protocol.epochs=12", ""),  # gce sees no clean images
         ({"results_version": 1}, "protocol.epochs=12", "results version 1"),
+        ({"fixed": {"truncated": True}}, "protocol.epochs=12", "truncated True"),
+        ({"fixed": {"truncated": False}}, "protocol.epochs=12", ""),
     ],
 )
 def test_values_that_were_tuned_under_another_protocol_are_marked(tmp_path, under, protocol, words):
