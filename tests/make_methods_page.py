@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[: not sys.flags.safe_path] = [str(ROOT)]
+
+from ruamel.yaml import YAML
 
 import methods
 from methods.declaration import Declaration
 from tests.vector_checks.checks import CHECKS
 
 PAGE = ROOT / "docs" / "methods.md"
-RANGES = ROOT / "benchmarks" / "tuned" / "fashion_mnist_mini_ranges.csv"
+TUNED = ROOT / "benchmarks" / "tuned"
+RANGES, VALUES = TUNED / "fashion_mnist_mini_ranges.csv", TUNED / "fashion_mnist_mini.yaml"
 SPEED = ROOT / "results" / "speed" / "cpu-methods.json"
 FAMILIES = (
     *("baseline", "robust loss", "loss correction", "label correction", "regularisation"),
@@ -54,6 +59,13 @@ def tuned() -> list[dict[str, str]]:
     """Each tuned hyper-parameter: how its range was searched and what came out."""
     with RANGES.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+@functools.cache
+def fixed() -> dict[str, dict[str, Any]]:
+    """Method -> what all its draws had in place of a default, of what is not searched."""
+    under = YAML(typ="safe").load(VALUES)["tuned_under"]
+    return {name: conditions.get("fixed", {}) for name, conditions in under.items()}
 
 
 def cost(name: str) -> str:
@@ -95,6 +107,8 @@ def hyperparameters(declared: Declaration) -> list[str]:
             verdict = "not tuned yet"
         elif row and row["range"] != str(search):
             verdict += f" of {row['range']}; the wider range is not drawn yet"
+        elif name in fixed().get(declared.name, {}):
+            verdict = f"{fixed()[declared.name][name]} in all draws"
         lines.append(f"| `{name}` | {default} | {search or ''} | {best} | {verdict} |")
     return [*lines, ""]
 
