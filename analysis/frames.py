@@ -16,6 +16,8 @@ from analysis.studies import Study
 Epochs = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 """Reads the lines of the epochs of a planned cell that is finished."""
 
+SETTING = ["dataset", "noise_slug"]
+"""What names a setting of a study."""
 DESCRIPTION = ("dataset", "noise_slug", "noise_display", "method", "label", "display", "seed")
 
 

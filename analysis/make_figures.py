@@ -7,6 +7,7 @@ python analysis/make_figures.py [STUDY_DIR ...] [--criterion last] [--reference 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,11 @@ from matplotlib.figure import Figure
 from analysis import command, frames, inference, rank_tests, style
 from analysis.criteria import CRITERIA
 from analysis.figures import accuracy, cost, curves, matrices, panels, ranks, reliability
+from analysis.frames import SETTING
 from analysis.studies import Study
 
 A_PAGE = {1: 9, 2: 6}
 """Settings on a page by the axes of each: further ones are on pages of their own, numbered."""
-SETTING = ["dataset", "noise_slug"]
 FEW_MATRICES = 4
 """Methods whose confusion matrices are on a page with those of three settings."""
 
@@ -86,12 +87,20 @@ class _Maker:
             self._maps("noise_matrices", maps, matrices.IN_A_ROW, "given class")
         for sentence in self.study.sentences():
             print(sentence)
+        self._drop_other_pages()
         if self.written:
             names = ", ".join(path.name for path in self.written)
             print(f"Figures of study {self.study.name} are in {self.folder}: {names}\n")
 
     def _save(self, stem: str, figure: Figure) -> None:
         self.written += style.save(figure, self.folder / stem)
+
+    def _drop_other_pages(self) -> None:
+        """Removes the pages that an earlier run had of today's figures and this one has not."""
+        drawn = {_without_page(path) for path in self.written}
+        for path in self.folder.glob("*.p[nd][gf]") if drawn else ():
+            if _without_page(path) in drawn and path not in self.written:
+                path.unlink()
 
     def _pages(
         self, stem: str, rows: pd.DataFrame, axes: int, draw: Callable[..., Figure], *more: object
@@ -158,6 +167,11 @@ class _Maker:
             return
         figure = ranks.critical_differences(found.overall, test, name, self.drawn)
         self._save(f"critical_differences{of}", figure)
+
+
+def _without_page(path: Path) -> str:
+    """The stem of a figure, without the number of its page."""
+    return re.sub(r"(_\d+)+$", "", path.stem)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ sys.path[: not sys.flags.safe_path] = [str(ROOT)]
 import pandas as pd
 
 from analysis import frames, paired, studies
+from analysis.frames import SETTING
 from analysis.marks import is_ceiling
 from analysis.seed_statistics import summary, t_interval
 from tests.make_methods_page import replaced
@@ -22,7 +23,6 @@ from tests.make_methods_page import replaced
 PAGE = ROOT / "docs" / "results.md"
 STUDY = ROOT / "results" / "reference" / "default"
 SUBJECT = "metalabelnet"
-SETTING = ["dataset", "noise_slug"]
 LAST = "last"
 
 

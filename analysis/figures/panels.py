@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis import marks
+from analysis.frames import SETTING
 from analysis.style import PAGE_WIDTH, Look
 from runners.system.console import counted
 
@@ -66,7 +67,7 @@ def settings(part: pd.DataFrame, frame: pd.DataFrame) -> list[tuple[str, pd.Data
     """
     several = frame["dataset"].nunique() > 1
     found = []
-    for (dataset, _), rows in part.groupby(["dataset", "noise_slug"], sort=False):
+    for (dataset, _), rows in part.groupby(SETTING, sort=False):
         name = in_lines(rows["noise_display"].iloc[0])
         found.append((f"{dataset}\n{name}" if several else name, rows))
     return found
@@ -74,7 +75,7 @@ def settings(part: pd.DataFrame, frame: pd.DataFrame) -> list[tuple[str, pd.Data
 
 def pages(frame: pd.DataFrame, most: int) -> list[pd.DataFrame]:
     """The frame in parts of at most so many settings, as they fit on a page each."""
-    numbers = frame.groupby(["dataset", "noise_slug"], sort=False).ngroup() // most
+    numbers = frame.groupby(SETTING, sort=False).ngroup() // most
     return [rows for _, rows in frame.groupby(numbers, sort=True)]
 
 
@@ -102,7 +103,7 @@ def judged_by_given(frame: pd.DataFrame) -> list[str]:
 
 def seeds(frame: pd.DataFrame) -> str:
     """How many seeds the settings of the finished methods have: "5 seeds", "2 to 5 seeds"."""
-    finished = frame[frame["done"]].groupby(["dataset", "noise_slug", "label"]).size()
+    finished = frame[frame["done"]].groupby([*SETTING, "label"]).size()
     low, high = int(finished.min()), int(finished.max())
     return counted(high, "seed") if low == high else f"{low} to {high} seeds"
 
@@ -118,17 +119,20 @@ def legend(
 
     Args:
         figure: its height grows with the legend.
-        drawn: look of every method; those in grey have one entry together.
+        drawn: look of every method; those in grey have one entry together, those without a finished
+            cell none.
         frame: `frames.cells` of the study.
         remarks: phrases, such as what bars mean.
         further: handles behind those of the methods.
     """
-    looks = [look for look in drawn.values() if not look.grey]
+    finished = set(frame.loc[frame["done"], "label"])
+    of_finished = [look for label, look in drawn.items() if label in finished]
+    looks = [look for look in of_finished if not look.grey]
     handles = [
         Line2D([], [], label=textwrap.fill(look.name, LONGEST_NAME), **look.line())
         for look in looks
     ]
-    if others := [look for look in drawn.values() if look.grey]:
+    if others := [look for look in of_finished if look.grey]:
         label = f"other methods ({len(others)})"
         handles.append(Line2D([], [], label=label, **others[0].line()))
     handles += further

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis import findings, frames, marks
 from analysis.criteria import CRITERIA, DEFAULT, METRICS
+from analysis.frames import SETTING
 from analysis.report_page import again, entries, seed_words
 from analysis.report_page.curves import CURVES, Reader
 from analysis.studies import Study
@@ -20,7 +21,6 @@ from analysis.style import colours, in_colour
 
 MANY = 10
 """Settings from which on sentences are made for accuracy alone."""
-SETTING = ["dataset", "noise_slug"]
 SHORT = 20
 """Letters from which on a name beside a figure is cut off."""
 REFERENCE = "cross_entropy"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from analysis import style
+from analysis import command, make_figures, style
 from analysis.figures.ranks import cliques
 from analysis.rank_tests import critical_difference
 from tests.helpers.figures import drawn, legend, made_study, of_records, visible
@@ -104,6 +106,27 @@ def test_settings_that_do_not_fit_on_a_page_are_on_the_next(tmp_path, monkeypatc
         for page in (1, 2)
     ]
     assert len(titles[0]) == 9 and titles[1] == ["Asymmetric 0.4"]
+
+
+def test_pages_of_an_earlier_run_do_not_stay_beside_those_of_today(tmp_path, monkeypatch):
+    folder = of_records(tmp_path / "made", variants(1), accuracy)
+    (folder / "figures").mkdir(exist_ok=True)
+    others = [
+        f"accuracy_against_noise_{page}.{kind}" for page in (1, 12) for kind in ("png", "pdf")
+    ]
+    for name in (*others, "my_own.png", "accuracy_against_noise_1.txt"):
+        (folder / "figures" / name).touch()
+    monkeypatch.setattr(sys, "argv", ["make_figures.py", str(folder)])
+    command.run(make_figures.main)
+    left = {path.name for path in (folder / "figures").iterdir()}
+    assert left.isdisjoint(others)
+    assert {"accuracy_against_noise.png", "my_own.png", "accuracy_against_noise_1.txt"} <= left
+
+
+def test_a_method_without_a_finished_cell_has_no_entry_in_the_legend(tmp_path, monkeypatch):
+    cells = [cell(method, SYMMETRIC, 0) for method in ("gce", "mw_net", "fine_tune")]
+    folder = write_study(tmp_path / "begun", cells, [record(cells[1], 0.8)], packed=True)
+    assert legend(drawn(monkeypatch, folder)["accuracy_against_noise"]) == ["Meta-Weight-Netᶜ"]
 
 
 def test_below_eight_settings_a_sentence_says_why_ranks_are_not_drawn(
