@@ -1,10 +1,13 @@
-"""Writes the numbers of `docs/results.md`: `python tests/make_results_page.py`.
+"""Writes what pages say of the committed studies: `python tests/make_results_page.py`.
 
-Out of the records of `results/reference`; `tests/docs/test_results_page.py` compares.
+The table and the sentences of the README, the numbers of `docs/results.md`, the other test images
+of `docs/records.md` and the table of noise that looks at images in `docs/data-and-noise.md`, out of
+`results/reference`; `tests/docs/test_results_page.py` compares.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +23,8 @@ from analysis.marks import is_ceiling
 from analysis.seed_statistics import summary, t_interval
 from tests.make_methods_page import replaced
 
-PAGE = ROOT / "docs" / "results.md"
-STUDY = ROOT / "results" / "reference" / "default"
+REFERENCE = ROOT / "results" / "reference"
+STUDY, OF_IMAGES = "default", "feature_dependent"
 SUBJECT = "metalabelnet"
 LAST = "last"
 
@@ -38,10 +41,40 @@ def by_setting(frame: pd.DataFrame, label: str, words: Callable[[pd.DataFrame], 
     return [words(rows) for _, rows in mine.groupby(SETTING, sort=False)]
 
 
-def accuracies() -> list[str]:
-    """The table of all methods, as `make_tables.py` writes it."""
-    text = (STUDY / "tables" / "accuracy.md").read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line.startswith(("|", "- Marks"))]
+def said(table: str, study: str) -> list[str]:
+    """The lines of a file of `make_tables.py`."""
+    return (REFERENCE / study / "tables" / table).read_text(encoding="utf-8").splitlines()
+
+
+def accuracies(*further: str, study: str = STUDY) -> list[str]:
+    """The table of all methods, and the lines below it that begin as one of `further`."""
+    return [line for line in said("accuracy.md", study) if line.startswith(("|", *further))]
+
+
+def findings(*parts: str, study: str = STUDY) -> list[str]:
+    """The sentences on the last epoch that have one of `parts`; without parts all but of others."""
+    lines = said("findings_accuracy.md", study)
+    return [
+        line
+        for line in lines
+        if ", noisy val, " not in line and (not parts or any(part in line for part in parts))
+    ]
+
+
+def other_images() -> list[str]:
+    """Mean accuracies on both parts of the official test images, a row a method."""
+    with (REFERENCE / STUDY / "official_test.csv").open(newline="", encoding="utf-8") as file:
+        rows = pd.DataFrame(csv.DictReader(file))
+    parts = {"mini": "3,000", "official": "7,000"}
+    rows = rows.astype(dict.fromkeys(parts, float))
+    means = 100 * rows.groupby(["display", "noise"], sort=False)[list(parts)].mean()
+    noises = list(rows["noise"].unique())
+    head = [f"{noise}: {parts['mini']}|{parts['official']}" for noise in noises]
+    made = [
+        [display, *(f"{value:.1f}" for noise in noises for value in means.loc[(display, noise)])]
+        for display in rows["display"].unique()
+    ]
+    return markdown(["method", *"|".join(head).split("|")], made)
 
 
 def against(study: studies.Study) -> list[str]:
@@ -115,25 +148,42 @@ def picks(study: studies.Study) -> list[str]:
     return markdown(head, rows, words=2)
 
 
-def blocks() -> dict[str, list[str]]:
-    """Name of a block of the page -> its lines."""
-    study = studies.load(STUDY)
+def of_results() -> dict[str, list[str]]:
+    """Name of a block of the page of results -> its lines."""
+    study = studies.load(REFERENCE / STUDY)
     return {
-        "accuracies": accuracies(),
+        "accuracies": accuracies("- Marks"),
         "against": against(study),
         "soft labels": soft_labels(study),
         "picks": picks(study),
     }
 
 
-def filled(text: str) -> str:
-    """The page with its blocks as they are today."""
-    return replaced(text, blocks())
+def of_images() -> list[str]:
+    """Table and sentences of noise that looks at images."""
+    sentences = findings(", all methods: ", ", with clean images: ", study=OF_IMAGES)
+    return [*accuracies(study=OF_IMAGES), "", *sentences]
+
+
+PAGES = {
+    "README.md": lambda: {"table": accuracies(), "findings": findings()},
+    "docs/results.md": of_results,
+    "docs/records.md": lambda: {"other": other_images()},
+    "docs/data-and-noise.md": lambda: {"feature_dependent": of_images()},
+}
+"""Page -> a function that gives the lines of its blocks."""
+
+
+def filled(page: str, text: str) -> str:
+    """The text of a page with its blocks as they are today."""
+    return replaced(text, PAGES[page]())
 
 
 def main() -> int:
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        (ROOT / page).write_text(filled(page, text), encoding="utf-8")
+        print(f"wrote {page}")
     return 0
 
 

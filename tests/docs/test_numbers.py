@@ -20,7 +20,6 @@ REFERENCE = ROOT / "results" / "reference" / "default"
 SPEED = ROOT / "results" / "speed"
 TUNED = ROOT / "benchmarks" / "tuned"
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OFFICIAL = REFERENCE / "official_test.csv"
 VARIANTS = {
     "&nbsp; by double backward": ("mw_net", "double-backward"),
     "MetaLabelNet, cached features": ("metalabelnet", "cached"),
@@ -35,7 +34,8 @@ def read(path: Path) -> str:
 
 def prose(text: str) -> str:
     """A page without code, identifiers of papers, and what commands write that tests compare."""
-    made = r"<!-- (methods|accuracies|against|soft labels|picks) -->.*?<!-- end of \1 -->"
+    names = "methods|table|findings|accuracies|against|soft labels|picks|other|feature_dependent"
+    made = rf"<!-- ({names}) -->.*?<!-- end of \1 -->"
     for pattern in (made, r"^```.*?^```$", r"`[^`]*`", r"arXiv \S+", r"^## \[\S+"):
         text = re.sub(pattern, "", text, flags=re.DOTALL | re.MULTILINE)
     return text
@@ -63,21 +63,6 @@ def study_numbers() -> set[str]:
     return decimals(" ".join(texts))
 
 
-def official_rows() -> list[str]:
-    """Mean accuracies on both parts of the official test images, a row a method."""
-    with OFFICIAL.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    settings, made = list(dict.fromkeys(row["noise"] for row in rows)), []
-    for display in dict.fromkeys(row["display"] for row in rows):
-        entries = []
-        for setting in settings:
-            mine = [r for r in rows if (r["display"], r["noise"]) == (display, setting)]
-            for part in ("mini", "official"):
-                entries.append(f"{100 * sum(float(r[part]) for r in mine) / len(mine):.1f}")
-        made.append(f"| {display} | {' | '.join(entries)} |")
-    return made
-
-
 def tuning_numbers() -> set[str]:
     return decimals(" ".join(read(path).replace(",", " ") for path in sorted(TUNED.glob("*.csv"))))
 
@@ -98,10 +83,8 @@ def suspects_table() -> list[str]:
 
 
 def own_numbers() -> set[str]:
-    """Of own data, of lists, of noise that looks at images, and rates of human labels."""
-    tables = ROOT / "results" / "reference" / "feature_dependent" / "tables"
+    """Of own data and of lists, and rates of human labels."""
     texts = [read(ROOT / "docs" / "own_data.txt"), *suspects_table()]
-    texts += [read(path) for path in sorted(tables.glob("*.md"))]
     rates = {f"{100 * noise.get('human')(labels=name).nominal_rate:.2f}" for name in SETS}
     return decimals(" ".join(texts)) | rates
 
@@ -110,12 +93,6 @@ def test_the_table_of_lists_of_suspects_is_that_of_the_benchmark():
     block = read(ROOT / "docs" / "own_data.md").partition("<!-- suspects -->")[2]
     lines = block.partition("<!-- end")[0].strip().splitlines()
     assert lines[2:] == suspects_table()
-
-
-def test_the_table_of_noise_that_looks_at_images_is_that_of_the_study():
-    table = ROOT / "results" / "reference" / "feature_dependent" / "tables" / "accuracy.md"
-    rows = [line for line in read(table).splitlines() if line.startswith("|")]
-    assert "\n".join(rows) in read(ROOT / "docs" / "data-and-noise.md")
 
 
 SETTINGS = {
@@ -140,7 +117,7 @@ PUBLISHED = {"38.5", "1.0", "0.1"}
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_decimal_number_of_a_page_is_one_that_was_measured(page):
     measured = speed_numbers() | study_numbers() | tuning_numbers()
-    measured |= decimals(" ".join([*official_rows(), *precision_lines()])) | own_numbers()
+    measured |= decimals(" ".join(precision_lines())) | own_numbers()
     assert decimals(prose(read(page))) <= measured | SETTINGS | PUBLISHED
 
 
@@ -205,16 +182,3 @@ def test_what_bf16_changes_is_what_the_records_say():
     page = read(ROOT / "docs" / "methods.md")
     block = page.partition("<!-- precision -->")[2].partition("<!-- end")[0]
     assert block.strip().splitlines() == [f"- {line}" for line in precision_lines()]
-
-
-def test_sentences_about_the_default_study_are_those_of_the_command():
-    said = read(REFERENCE / "tables" / "findings_accuracy.md").splitlines()
-    of_last_epoch = [line for line in said if ", noisy val, " not in line]
-    assert len(of_last_epoch) > 5 and "\n".join(of_last_epoch) in read(ROOT / "README.md")
-
-
-def test_the_other_test_images_stand_beside_the_tables_own():
-    section = read(ROOT / "docs" / "records.md").partition("<!-- other -->")[2]
-    section = section.partition("<!-- end of other -->")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
-    assert lines == official_rows()
