@@ -19,7 +19,7 @@ class Hparams(Hyperparameters):
     # Of NCE; CIFAR-100: 10. Widened from 100 (the upper quarter of the draws was above the others),
     # and from 0.1 (of the draws that followed it was the lower one).
     alpha: float = hparam(1.0, gt=0, le=1e6, search=LogUniform(0.01, 1000, widened=2))
-    # Of RCE; CIFAR-100: 0.1. Widened from 0.01: the lower quarter of the draws was above the others.
+    # Of RCE; CIFAR-100: 0.1. Widened from 0.01: the lower quarter of draws was above the others.
     beta: float = hparam(1.0, gt=0, le=1000, search=LogUniform(1e-3, 10, widened=1))
 
 

@@ -75,7 +75,7 @@ def test_drawn_labels_agree_with_the_transition_matrix(model, seed):
     labels = many_labels(MNIST10)
     _, found = statistics.realised(labels, corrupt(model, labels, MNIST10, seed), 10)
     expected = model.transition_matrix(MNIST10)
-    # Of 2,000 draws: Bernstein's bound, which a share is beyond with a probability of 2 exp(-18). The
+    # Bernstein's bound of 2,000 draws: a share is beyond it with a probability of 2 exp(-18). The
     # six images, which count at small rates, hold that of exact rounding too.
     slack = 6 * np.sqrt(expected * (1 - expected) / 2000) + 6 / 2000
     assert (np.abs(found - expected) <= slack).all()
