@@ -31,7 +31,7 @@ class Hparams(Hyperparameters):
 
     stage1: float = hparam(70 / 320, gt=0, lt=1)  # end of stage 1 as a share of the epochs
     stage2: float = hparam(200 / 320, gt=0, le=1)  # end of stage 2
-    # All three widened to a tenth of the lower edge: the lower quarter of draws was above the others.
+    # Lower edges widened to a tenth: the lower quarter of draws was above the others, of all three.
     alpha: float = hparam(0.4, ge=0, le=100, search=LogUniform(1e-3, 1, widened=1))
     beta: float = hparam(0.1, ge=0, le=100, search=LogUniform(1e-3, 1, widened=1))
     lam: float = hparam(600.0, gt=0, le=1e7, search=LogUniform(2, 2e4, widened=1))  # of the labels
