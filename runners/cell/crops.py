@@ -25,6 +25,9 @@ CROP = 4
 TRIES = 10
 AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 """Of a resized crop, as torchvision's `RandomResizedCrop` (Szegedy et al. 2015)."""
+MARGINS = 4
+"""Times the pixels of its images that a batch of whole images may have, all as high as the highest
+and as wide as the widest."""
 
 
 class Crops(NamedTuple):
@@ -86,6 +89,11 @@ def _pieces(tries: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     first = found[np.arange(len(sizes)), fits.argmax(1)]
     largest = np.minimum(sizes, np.rint(sizes[:, ::-1] / RATIO[0]))
     return np.where(fits.any(1)[:, None], first, largest).astype(np.int64)
+
+
+def fit_together(sizes: np.ndarray) -> bool:
+    """Whether images of sizes (B, 2) are to be uploaded whole: not beside a long panorama."""
+    return bool(len(sizes) * sizes.max(0).prod() <= MARGINS * sizes.prod(1).sum())
 
 
 def cut_one(image: Tensor, box: list[int], flips: list[bool], size: int) -> Tensor:

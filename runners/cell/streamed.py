@@ -24,7 +24,7 @@ from torch import Tensor
 from datasets.files import DataError
 from datasets.packed import PackedImages
 from methods.base import uploaded
-from runners.cell.crops import Crops, crops_of, cut_batch, cut_one, draw_crops
+from runners.cell.crops import Crops, crops_of, cut_batch, cut_one, draw_crops, fit_together
 from runners.cell.views import STRONG, normalised, strong_view
 
 AT_ONCE = 8
@@ -72,7 +72,7 @@ class StreamedSet:
     Attributes:
         scale, shift: (C, 1, 1) float; `image * scale + shift` is the normalised image.
         size: height and width of the views.
-        whole: whole images are uploaded, and cut on the device.
+        whole: whole images are uploaded, and cut on the device, where they fit in one tensor.
     """
 
     ahead: ClassVar[int] = 3
@@ -112,19 +112,21 @@ class StreamedSet:
             crops_of(_weak(drawn, strength), sizes, self.size)
             for drawn, strength in zip(draws, strengths, strict=True)
         ]
-        high, wide = sizes.max(0).tolist() if self.whole else (self.size, self.size)
+        whole = self.whole and fit_together(sizes)
+        high, wide = sizes.max(0).tolist() if whole else (self.size, self.size)
         shape, pinned = (len(index), 3, high, wide), self.labels.is_cuda
         with torch.inference_mode(False):  # the threads that fill them are not in it
             hosts = [
                 torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-                for _ in (crops[:1] if self.whole else crops)
+                for _ in (crops[:1] if whole else crops)
             ]
-        fill = self._fill_whole if self.whole else functools.partial(self._fill_cut, crops=crops)
+        fill = self._fill_whole if whole else functools.partial(self._fill_cut, crops=crops)
         futures = [
             _threads().submit(fill, index, hosts, range(start, start + AT_ONCE))
             for start in range(0, len(index), AT_ONCE)
         ]
-        return functools.partial(self._finish, index, strengths, draws, crops, hosts, futures)
+        left = crops if whole else None
+        return functools.partial(self._finish, index, strengths, draws, left, hosts, futures)
 
     def _fill_whole(self, index: np.ndarray, hosts: Sequence[Tensor], rows: range) -> None:
         """Decodes the images of some rows of a batch into these rows of one tensor."""
@@ -152,15 +154,20 @@ class StreamedSet:
         index: np.ndarray,
         strengths: Sequence[str],
         draws: Sequence[np.ndarray | None],
-        crops: Sequence[Crops],
+        crops: Sequence[Crops] | None,
         hosts: Sequence[Tensor],
         futures: Sequence[Future],
     ) -> Batch:
+        """The batch, once it is decoded.
+
+        Args:
+            crops: of each view, left to be cut out of whole images; None: the threads cut them.
+        """
         for future in futures:
             future.result()
         device = self.labels.device
         pixels = [uploaded(host, device) for host in hosts]
-        if self.whole:
+        if crops is not None:
             pixels = [cut_batch(pixels[0], each, self.size) for each in crops]
         views = []
         for strength, drawn, images in zip(strengths, draws, pixels, strict=True):

@@ -20,7 +20,7 @@ from datasets import files, prepare
 from datasets.base import DataError
 from datasets.clothing1m import CLASS_NAMES
 from runners import predict
-from runners.cell import streamed
+from runners.cell import crops, streamed
 from runners.cell.batches import EndlessBatches, epoch_batches, image_set
 from runners.cell.build import load_data
 from runners.cell.checkpoint import Checkpointer
@@ -159,6 +159,18 @@ def test_threads_change_no_bit(augment, whole, root, monkeypatch):
         batches = epoch_batches(a_set(root, whole), np.random.default_rng(0), 25, augment)
         found.append(torch.cat([parts[0] for parts in batches]))
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_beside_a_long_panorama_images_are_cut_before_they_are_uploaded(root, monkeypatch):
+    like = [[256, 300]] * 63
+    assert crops.fit_together(np.array([*like, [340, 256]]))
+    assert not crops.fit_together(np.array([*like, [256, 9000]]))
+    monkeypatch.setattr(crops, "MARGINS", 0)
+    found = [
+        torch.cat([p[0] for p in epoch_batches(a_set(root, whole), rng, 25, "resized_crop_flip")])
+        for whole, rng in ((False, np.random.default_rng(0)), (True, np.random.default_rng(0)))
+    ]
+    assert torch.equal(*found)
 
 
 def test_an_epoch_can_begin_at_any_step(root):
