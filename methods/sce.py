@@ -17,8 +17,8 @@ from methods.declaration import Declaration, Hyperparameters, LogUniform, hparam
 
 
 class Hparams(Hyperparameters):
-    # CIFAR-10's values; both ranges widened twice: alpha rose at its low edge, then at its high one,
-    # beta the other way round.
+    # CIFAR-10's values; both ranges widened twice: alpha rose at its low edge, then at its high
+    # one, beta the other way round.
     alpha: float = hparam(0.1, gt=0, le=1000, search=LogUniform(1e-3, 100, widened=2))
     beta: float = hparam(1.0, gt=0, le=100, search=LogUniform(0.01, 50, widened=2))
 
