@@ -98,7 +98,8 @@ def mean_curves(of_seeds: Sequence[Curves]) -> Curves | None:
         if all(name in other for other in of_seeds):
             by_epoch = [dict(zip(c["epoch"], c[name], strict=True)) for c in of_seeds]
             columns = [[seed[epoch] for seed in by_epoch] for epoch in epochs]
-            means = [None if None in c else sum(c) / len(c) for c in columns]
+            # By fsum: since Python 3.12 `sum` rounds otherwise, and pages are compared by bytes.
+            means = [None if None in c else math.fsum(c) / len(c) for c in columns]
             if any(mean is not None for mean in means):
                 found[name] = means
     return found
