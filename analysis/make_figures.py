@@ -98,7 +98,7 @@ class _Maker:
     def _drop_other_pages(self) -> None:
         """Removes the pages that an earlier run had of today's figures and this one has not."""
         drawn = {_without_page(path) for path in self.written}
-        for path in self.folder.glob("*.p[nd][gf]") if drawn else ():
+        for path in [*self.folder.glob("*.png"), *self.folder.glob("*.pdf")]:
             if _without_page(path) in drawn and path not in self.written:
                 path.unlink()
 

@@ -82,15 +82,17 @@ def hparams_for(entry: MethodEntry, mode: str, tuned: Mapping[str, Tuned]) -> Hp
 
     The study's own word counts first, then (by `protocol.hparams`) the tuned file or the paper,
     then the method's defaults. A variant that names what tuning does not search, such as another
-    form of the loss, does not take values that were tuned for the method without it.
+    form of the loss, takes only values that were tuned with the same.
     """
     declared = entry.declaration
     base = "paper" if mode == "paper" else "default"  # the defaults are the paper's, too
     values, sources = dict(declared.defaults), dict.fromkeys(declared.fields, base)
     more, used = {}, None
-    if mode == "tuned" and entry.method in tuned and set(entry.named) <= set(declared.searched):
-        used = tuned[entry.method]
-        more = used.values
+    found = tuned.get(entry.method) if mode == "tuned" else None
+    fixed = found.under.fixed if found and found.under else {}
+    others = {name: at for name, at in entry.named.items() if name not in declared.searched}
+    if found and others.items() <= fixed.items():
+        used, more = found, found.values
     if mode == "paper":
         more = declared.paper
     for source, some in ((mode, more), ("study", entry.named)):

@@ -70,6 +70,20 @@ def test_values_that_were_tuned_under_another_protocol_are_marked(tmp_path, unde
     assert cell.tuned_under == UNDER | under
 
 
+@pytest.mark.parametrize(
+    ("entry", "source"),
+    [
+        ("gce", "tuned"),  # and marked
+        ("{name: gce, truncated: true}", "tuned"),
+        ("{name: gce, truncated: true, k: 0.3}", "default"),
+    ],
+)
+def test_values_are_taken_by_the_form_of_the_method_they_were_tuned_with(tmp_path, entry, source):
+    tuned = with_under(fixed={"truncated": True})
+    (cell,) = cells(load(tmp_path, STUDY, f"axes.method=[{entry}]", "axes.seed=1", tuned=tuned))
+    assert cell.hparams_source["q"] == source
+
+
 def test_a_study_that_reports_tuning_seeds_is_refused(tmp_path):
     found = problems(tmp_path, STUDY, "axes.method=[gce]", "axes.seed=[7, 101]", tuned=with_under())
     expected = "axes.seed: 101 is not allowed: must be a seed on which gce was not tuned"
